@@ -7,7 +7,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use rex_benches::fifty;
 use rex_cli::Cvc5;
-use rex_policy::{Policy, PolicyLimits, Prover, Source, Verdict, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, ProofVerdict, Prover, SourceText, Vocabulary};
 
 const PROPERTIES: &str = r#"
     @id("ceiling") @prove("at-most") permit (principal, action, resource) when { resource is fs::Path && resource.path like "/srv/*" };
@@ -20,7 +20,7 @@ const PROPERTIES: &str = r#"
 "#;
 
 fn prove(c: &mut Criterion) {
-    let properties = Source::new("properties.cedar", PROPERTIES);
+    let properties = SourceText::new("properties.cedar", PROPERTIES);
     let properties = Policy::properties(&Vocabulary::rex(), &[properties], None, &PolicyLimits::default());
     let (policy, properties) = (fifty(), properties.expect("the properties are valid"));
     if Cvc5::start().is_err() {
@@ -33,7 +33,7 @@ fn prove(c: &mut Criterion) {
             let mut solver = Cvc5::start().expect("it has been started before");
             let mut prover = Prover::new(&mut solver).expect("it can be asked");
             let proofs = prover.prove(&policy, &properties).expect("it is decided");
-            assert!(proofs.iter().all(|proof| matches!(proof.verdict, Verdict::Proved)), "{proofs:?}");
+            assert!(proofs.iter().all(|proof| matches!(proof.verdict, ProofVerdict::Proved)), "{proofs:?}");
         });
     });
     group.finish();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rex_core::{Limits, Principal};
 use rex_engine::{Engine, Input};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 use rex_sdk::HostOs;
 use rex_sdk::host::HostOptions;
 
@@ -29,7 +29,7 @@ pub fn policy_of(mut text: String, others: usize) -> Policy {
             "@id(\"other-{number}\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv/app-{number}\");\n"
         ));
     }
-    let source = Source { name: "bench.cedar".to_owned(), text };
+    let source = SourceText { name: "bench.cedar".to_owned(), text };
     let limits = PolicyLimits { policies: 100_000, ..PolicyLimits::default() };
     Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, LazyLock};
 use arbitrary::{Result, Unstructured};
 use rex_core::{AbsPath, Authorize, Code, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject, Value};
 use rex_engine::{CountingAllocator, Engine, Input};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
-use rex_sdk::{Kind, MemOs, OPS, Operation, Session};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
+use rex_sdk::{MemOs, OPS, Operation, ParamKind, Session};
 
 /// The allocator, which counts the allocations of scripts, so that their memory is limited as in the `rex` command.
 #[global_allocator]
@@ -39,10 +39,10 @@ pub fn policy_compile(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // A NUL ends the policy and starts the entities.
     let (policy, entities) = text.split_once('\0').map_or((text, None), |(policy, rest)| (policy, Some(rest)));
-    let entities = entities.map(|text| Source::new("entities.json", text));
+    let entities = entities.map(|text| SourceText::new("entities.json", text));
     let limits = PolicyLimits::default();
     if let Err(rejected) =
-        Policy::compile(&Vocabulary::rex(), &[Source::new("a.cedar", policy)], entities.as_ref(), &limits)
+        Policy::compile(&Vocabulary::rex(), &[SourceText::new("a.cedar", policy)], entities.as_ref(), &limits)
     {
         assert!(!rejected.findings.is_empty(), "refused without a word");
     }
@@ -121,7 +121,7 @@ fn args(input: &mut Unstructured<'_>, operation: &dyn Operation) -> Result<Vec<V
     Ok(args)
 }
 
-fn of(input: &mut Unstructured<'_>, kind: Kind) -> Result<Value> {
+fn of(input: &mut Unstructured<'_>, kind: ParamKind) -> Result<Value> {
     const PATHS: &[&str] = &[
         "/",
         "/srv",
@@ -142,19 +142,19 @@ fn of(input: &mut Unstructured<'_>, kind: Kind) -> Result<Value> {
         return value(input, 2);
     }
     Ok(match kind {
-        Kind::Path if input.ratio(3, 4)? => (*input.choose(PATHS)?).into(),
-        Kind::Unit if input.ratio(3, 4)? => (*input.choose(UNITS)?).into(),
-        Kind::Path | Kind::Unit | Kind::Text => input.arbitrary::<&str>()?.into(),
-        Kind::Data if input.arbitrary()? => Value::Bytes(input.arbitrary()?),
-        Kind::Data => input.arbitrary::<&str>()?.into(),
-        Kind::Int | Kind::Count if input.arbitrary()? => Value::Int(input.int_in_range(0..=9)?),
-        Kind::Int | Kind::Count => Value::Int(input.arbitrary()?),
-        Kind::Duration => (*input.choose(&["0s", "1ms", "2w", "1h30m", "5", "5M"])?).into(),
-        Kind::Moment => (*input.choose(&["-1h", "1h ago", "2026-11-23T12:42:29Z", "1h"])?).into(),
-        Kind::Size => (*input.choose(&["0B", "1K", "1MB", "1.5GiB", "5", "5m"])?).into(),
-        Kind::Bool => Value::Bool(input.arbitrary()?),
-        Kind::Texts => Value::List(input.arbitrary::<Vec<&str>>()?.into_iter().map(Value::from).collect()),
-        Kind::TextMap => {
+        ParamKind::Path if input.ratio(3, 4)? => (*input.choose(PATHS)?).into(),
+        ParamKind::Unit if input.ratio(3, 4)? => (*input.choose(UNITS)?).into(),
+        ParamKind::Path | ParamKind::Unit | ParamKind::Text => input.arbitrary::<&str>()?.into(),
+        ParamKind::Data if input.arbitrary()? => Value::Bytes(input.arbitrary()?),
+        ParamKind::Data => input.arbitrary::<&str>()?.into(),
+        ParamKind::Int | ParamKind::Count if input.arbitrary()? => Value::Int(input.int_in_range(0..=9)?),
+        ParamKind::Int | ParamKind::Count => Value::Int(input.arbitrary()?),
+        ParamKind::Duration => (*input.choose(&["0s", "1ms", "2w", "1h30m", "5", "5M"])?).into(),
+        ParamKind::Moment => (*input.choose(&["-1h", "1h ago", "2026-11-23T12:42:29Z", "1h"])?).into(),
+        ParamKind::Size => (*input.choose(&["0B", "1K", "1MB", "1.5GiB", "5", "5m"])?).into(),
+        ParamKind::Bool => Value::Bool(input.arbitrary()?),
+        ParamKind::Texts => Value::List(input.arbitrary::<Vec<&str>>()?.into_iter().map(Value::from).collect()),
+        ParamKind::TextMap => {
             let entries = input.arbitrary::<Vec<(String, &str)>>()?;
             Value::Map(entries.into_iter().map(|(key, text)| (key, text.into())).collect())
         }

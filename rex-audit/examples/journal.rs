@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rex_audit::{Chain, Hash};
+use rex_audit::{Chain, LineHash};
 use rex_core::action::{Action, ActionSpec, fs, service};
 use rex_core::journal::Event;
 use rex_core::{Call, Code, Effect, Record, Timestamp, Value};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let chain = std::env::args().nth(2).is_some_and(|word| word == "linked").then(|| Chain::after(Hash::NONE));
+    let chain = std::env::args().nth(2).is_some_and(|word| word == "linked").then(|| Chain::after(LineHash::NONE));
     match write(lines, chain, BufWriter::new(std::io::stdout().lock())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

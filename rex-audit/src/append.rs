@@ -3,26 +3,26 @@
 use rex_core::Timestamp;
 
 use crate::chain::{Chain, NotALine};
-use crate::mark::{Mark, Writer};
+use crate::mark::{Mark, MarkWriter};
 use crate::sign::SigningKey;
-use crate::tail::Tail;
+use crate::tail::JournalTail;
 
 /// Bytes to add in one piece, and the end of the journal after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addition {
+pub struct JournalAddition {
     /// The bytes to add.
     pub bytes: Vec<u8>,
     /// The end of the journal after them.
-    pub tail: Tail,
+    pub tail: JournalTail,
 }
 
-impl Addition {
+impl JournalAddition {
     /// Starts an addition after an end. A line that a killed writer left unfinished is marked first, so that it spoils no other line.
     #[must_use]
-    pub fn after(tail: Tail, writer: Writer<'_>) -> Self {
+    pub fn after(tail: JournalTail, writer: MarkWriter<'_>) -> Self {
         let bytes = if tail.ended { Vec::new() } else { b"\n".to_vec() };
         let length = tail.length + bytes.len() as u64;
-        let mut addition = Self { bytes, tail: Tail { length, torn: None, ended: true, ..tail } };
+        let mut addition = Self { bytes, tail: JournalTail { length, torn: None, ended: true, ..tail } };
         if let Some(torn) = tail.torn {
             addition.mark(&Mark::Torn { bytes: torn.bytes, hash: torn.hash.to_string() }, writer);
         }
@@ -43,17 +43,17 @@ impl Addition {
     }
 
     /// Adds a line about the journal.
-    pub fn mark(&mut self, mark: &Mark, writer: Writer<'_>) {
+    pub fn mark(&mut self, mark: &Mark, writer: MarkWriter<'_>) {
         self.mark_at(mark, writer, Timestamp::now());
     }
 
     /// Adds a checkpoint: a signature over all lines so far.
-    pub fn checkpoint(&mut self, key: &SigningKey, writer: Writer<'_>) {
+    pub fn checkpoint(&mut self, key: &SigningKey, writer: MarkWriter<'_>) {
         let now = Timestamp::now();
         self.mark_at(&key.sign(self.tail.head, &now.to_string(), writer.run), writer, now);
     }
 
-    fn mark_at(&mut self, mark: &Mark, writer: Writer<'_>, time: Timestamp) {
+    fn mark_at(&mut self, mark: &Mark, writer: MarkWriter<'_>, time: Timestamp) {
         // INVARIANT: `Mark::line` returns a valid line.
         let _ = self.line(&mark.line(writer, time));
     }

@@ -7,9 +7,9 @@ use std::fmt;
 
 /// The hash of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Hash(blake3::Hash);
+pub struct LineHash(blake3::Hash);
 
-impl Hash {
+impl LineHash {
     /// The hash that the first line names: zeros.
     pub const NONE: Self = Self(blake3::Hash::from_bytes([0; 32]));
 
@@ -26,19 +26,19 @@ impl Hash {
     }
 }
 
-impl Default for Hash {
+impl Default for LineHash {
     fn default() -> Self {
         Self::NONE
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for LineHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_hex())
     }
 }
 
-impl fmt::Debug for Hash {
+impl fmt::Debug for LineHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hash({self})")
     }
@@ -51,11 +51,11 @@ const DIGITS: usize = 64;
 
 /// Returns the hash of the previous line, as a line names it; `None` if it is not a whole line of a chain.
 #[must_use]
-pub fn previous(line: &[u8]) -> Option<Hash> {
+pub fn previous(line: &[u8]) -> Option<LineHash> {
     // Quotes in texts are escaped, so this can only be the last field.
     let line = line.strip_suffix(AFTER)?;
     let (line, digits) = line.split_last_chunk::<DIGITS>()?;
-    (line.starts_with(b"{") && line.ends_with(BEFORE)).then(|| Hash::parse(digits))?
+    (line.starts_with(b"{") && line.ends_with(BEFORE)).then(|| LineHash::parse(digits))?
 }
 
 /// The error for a text that is not a JSON object with a field, on one line.
@@ -66,19 +66,19 @@ pub struct NotALine;
 /// A chain that links line after line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chain {
-    head: Hash,
+    head: LineHash,
 }
 
 impl Chain {
     /// Starts a chain after the line with this hash.
     #[must_use]
-    pub fn after(head: Hash) -> Self {
+    pub fn after(head: LineHash) -> Self {
         Self { head }
     }
 
     /// Returns the hash of the last line.
     #[must_use]
-    pub fn head(&self) -> Hash {
+    pub fn head(&self) -> LineHash {
         self.head
     }
 
@@ -97,7 +97,7 @@ impl Chain {
         out.extend_from_slice(BEFORE);
         out.extend_from_slice(self.head.0.to_hex().as_bytes());
         out.extend_from_slice(AFTER);
-        self.head = Hash::of(out.get(start..).unwrap_or_default());
+        self.head = LineHash::of(out.get(start..).unwrap_or_default());
         out.push(b'\n');
         Ok(())
     }
@@ -109,20 +109,20 @@ mod tests {
 
     #[test]
     fn a_line_names_the_one_before_it() {
-        let (mut chain, mut out) = (Chain::after(Hash::NONE), Vec::new());
+        let (mut chain, mut out) = (Chain::after(LineHash::NONE), Vec::new());
         chain.link(b"{\"a\":1}", &mut out).unwrap();
         chain.link(b"{\"b\":\",\\\"prev\\\":\"}", &mut out).unwrap();
         let lines: Vec<_> = out.split(|byte| *byte == b'\n').collect();
         let [one, two, b""] = &lines[..] else { panic!("{lines:?}") };
         assert_eq!(*one, format!("{{\"a\":1,\"prev\":\"{}\"}}", "0".repeat(64)).as_bytes());
-        assert_eq!((previous(one), previous(two)), (Some(Hash::NONE), Some(Hash::of(one))));
-        assert_eq!(chain.head(), Hash::of(two));
+        assert_eq!((previous(one), previous(two)), (Some(LineHash::NONE), Some(LineHash::of(one))));
+        assert_eq!(chain.head(), LineHash::of(two));
         assert_eq!(serde_json::from_slice::<serde_json::Value>(two).unwrap()["b"], ",\"prev\":");
     }
 
     #[test]
     fn no_part_of_a_line_is_one() {
-        let (mut chain, mut out) = (Chain::after(Hash::NONE), Vec::new());
+        let (mut chain, mut out) = (Chain::after(LineHash::NONE), Vec::new());
         chain.link(b"{\"a\":\",\\\"prev\\\":\\\"\"}", &mut out).unwrap();
         for end in 0..out.len() - 1 {
             assert_eq!(previous(&out[..end]), None, "{}", String::from_utf8_lossy(&out[..end]));

@@ -9,7 +9,7 @@ use crate::{Entry, moment};
 
 /// A filter for entries. An entry must pass each part. An empty part passes everything; of several values in a part, one must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct EntryFilter {
     /// The first time, inclusive.
     pub from: Option<Timestamp>,
     /// The last time, exclusive.
@@ -32,7 +32,7 @@ pub struct Filter {
     pub policies: Vec<String>,
 }
 
-impl Filter {
+impl EntryFilter {
     /// Returns whether an entry passes.
     #[must_use]
     pub fn passes(&self, entry: &Entry<'_>) -> bool {
@@ -118,14 +118,14 @@ mod tests {
     const LINE: &str = r#"{"time":"2026-11-23T12:42:29.5Z","run":"abc123","sequence":2,"principal":"Agent::\"triage\"","operation":"fs::copy","line":4,
         "event":"decision","action":"fs::write","resource":"/srv/app/x","context":{"bytes":3},"decision":"DENY","policies":["no-config"],"reason":null}"#;
 
-    fn passes(filter: Filter) -> bool {
+    fn passes(filter: EntryFilter) -> bool {
         let entry: Entry<'_> = Entry::parse(LINE.as_bytes()).unwrap();
         filter.passes(&entry)
     }
 
     #[test]
     fn each_part_can_leave_an_entry_out() {
-        type Set = fn(&mut Filter, String);
+        type Set = fn(&mut EntryFilter, String);
         let parts: [(Set, &[&str], &[&str]); 7] = [
             (|f, v| f.runs.push(v), &["abc123", "ab"], &["b", "abc1234"]),
             (|f, v| f.principals.push(v), &["Agent::\"triage\"", "triage"], &["tri", "Agent", "User::\"triage\""]),
@@ -145,14 +145,14 @@ mod tests {
         ];
         for (set, fit, unfit) in parts {
             for (value, expected) in fit.iter().map(|v| (v, true)).chain(unfit.iter().map(|v| (v, false))) {
-                let mut filter = Filter::default();
+                let mut filter = EntryFilter::default();
                 set(&mut filter, (*value).to_owned());
                 assert_eq!(passes(filter), expected, "{value}");
             }
         }
-        assert!(passes(Filter::default()));
-        assert!(passes(Filter { decision: Some(Effect::Deny), ..Filter::default() }));
-        assert!(!passes(Filter { decision: Some(Effect::Allow), ..Filter::default() }));
+        assert!(passes(EntryFilter::default()));
+        assert!(passes(EntryFilter { decision: Some(Effect::Deny), ..EntryFilter::default() }));
+        assert!(!passes(EntryFilter { decision: Some(Effect::Allow), ..EntryFilter::default() }));
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             let line = LINE.replace(r#"Agent::\"triage\""#, written);
             let entry = Entry::parse(line.as_bytes()).unwrap();
             for meant in [r#"Agent::"o'brien""#, r#"Agent::"o\'brien""#, "Agent::o'brien", "o'brien"] {
-                let filter = Filter { principals: vec![meant.to_owned()], ..Filter::default() };
+                let filter = EntryFilter { principals: vec![meant.to_owned()], ..EntryFilter::default() };
                 assert!(filter.passes(&entry), "{written} {meant}");
             }
         }
@@ -176,7 +176,11 @@ mod tests {
             ("2026-11-23T12:42:29.500001Z", "2026-11-23T13:00:00Z", false),
             ("2026-11-23T12:00:00Z", "2026-11-23T12:42:29.5Z", false),
         ] {
-            assert_eq!(passes(Filter { from: at(from), to: at(to), ..Filter::default() }), expected, "{from} {to}");
+            assert_eq!(
+                passes(EntryFilter { from: at(from), to: at(to), ..EntryFilter::default() }),
+                expected,
+                "{from} {to}"
+            );
         }
     }
 

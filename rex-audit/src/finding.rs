@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::chain::Hash;
-use crate::place::Place;
+use crate::chain::LineHash;
+use crate::place::JournalPlace;
 
 /// The result of a check of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verdict {
+pub struct JournalVerdict {
     /// Number of files.
     pub files: u64,
     /// Number of lines.
@@ -19,26 +19,26 @@ pub struct Verdict {
     /// The ids of the first of these runs.
     pub first_unended: Vec<String>,
     /// The places where killed writers left unfinished lines. An act whose only line is unfinished was not performed.
-    pub torn: Vec<Place>,
+    pub torn: Vec<JournalPlace>,
     /// Number of further unfinished lines.
     pub more_torn: u64,
     /// Number of checkpoints.
     pub checkpoints: u64,
     /// The last checkpoint with a valid signature. A holder of the key signed everything before it.
-    pub signed: Option<Place>,
+    pub signed: Option<JournalPlace>,
     /// Number of lines after it, or of all lines if there is none.
     pub unsigned: u64,
     /// The name of the file before these.
     pub continues: Option<String>,
     /// The hash of the last line.
-    pub head: Hash,
+    pub head: LineHash,
     /// The first findings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<JournalFinding>,
     /// Number of further findings.
     pub more: u64,
 }
 
-impl Verdict {
+impl JournalVerdict {
     /// Returns whether there are no findings.
     #[must_use]
     pub fn is_intact(&self) -> bool {
@@ -48,21 +48,21 @@ impl Verdict {
 
 /// A sign of a change, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct JournalFinding {
     /// The line, or one of them.
-    pub place: Place,
+    pub place: JournalPlace,
     /// The run of the line, if it is known.
     pub run: Option<String>,
     /// The number of the line in its run, if it is known.
     pub sequence: Option<u64>,
     /// The problem.
-    pub what: What,
+    pub what: LineProblem,
 }
 
 /// A problem with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum LineProblem {
     /// A line that the next line does not name as the one before it.
     Edited,
     /// A line before which lines are missing.
@@ -75,7 +75,7 @@ pub enum What {
     /// A line that was written in another place.
     Moved {
         /// The place of the line that was written before it.
-        after: Place,
+        after: JournalPlace,
     },
     /// A line that is not of a journal, and that no mark calls unfinished.
     Unreadable,
@@ -93,7 +93,7 @@ pub enum What {
     /// An expected line, known by its hash, that is missing.
     Missing {
         /// The hash.
-        hash: Hash,
+        hash: LineHash,
     },
     /// The last line of a journal in which nothing is signed by one of the keys.
     Unsigned,
@@ -109,7 +109,7 @@ pub enum What {
     Unknown,
 }
 
-impl What {
+impl LineProblem {
     /// Returns one word for it, for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -134,7 +134,7 @@ impl What {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for LineProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edited => f.write_str(

@@ -7,7 +7,7 @@ pub const LINE_BYTES: u64 = 8 << 20;
 
 /// A reader of lines.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub struct LineReader<R> {
     reader: R,
     number: u64,
     offset: u64,
@@ -18,7 +18,7 @@ pub struct Lines<R> {
 
 /// A line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct RawLine<'a> {
     /// Its number, from 1.
     pub number: u64,
     /// Number of bytes before it.
@@ -31,7 +31,7 @@ pub struct Line<'a> {
     pub ended: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> LineReader<R> {
     /// Creates a reader of the lines from here on.
     pub fn new(reader: R) -> Self {
         Self { reader, number: 0, offset: 0, within: false, bytes: Vec::new() }
@@ -41,7 +41,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// If the reader fails.
-    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
         if std::mem::take(&mut self.within) {
             self.offset += self.reader.skip_until(b'\n')? as u64;
         }
@@ -55,7 +55,7 @@ impl<R: BufRead> Lines<R> {
         self.within = too_long;
         let (number, offset) = (self.number + 1, self.offset);
         (self.number, self.offset) = (number, offset + length);
-        Ok(Some(Line { number, offset, bytes: &self.bytes, too_long, ended }))
+        Ok(Some(RawLine { number, offset, bytes: &self.bytes, too_long, ended }))
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn lines_are_told_apart() {
         let long = [vec![b'x'; 3 * LINE_BYTES as usize], b"\nafter\n\nto".to_vec()].concat();
-        let mut lines = Lines::new(&*long);
+        let mut lines = LineReader::new(&*long);
         let mut seen = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
             seen.push((line.number, line.bytes.len(), line.too_long, line.ended));
@@ -79,7 +79,7 @@ mod tests {
     fn a_line_may_be_as_long_as_is_said() {
         for (more, too_long) in [(0, false), (1, true)] {
             let text = vec![b'x'; LINE_BYTES as usize + more];
-            let mut lines = Lines::new(&*text);
+            let mut lines = LineReader::new(&*text);
             assert_eq!(lines.next_line().unwrap().map(|line| line.too_long), Some(too_long));
             assert_eq!(lines.next_line().unwrap(), None);
         }

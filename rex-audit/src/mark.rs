@@ -11,7 +11,7 @@ pub enum Mark {
     Torn {
         /// Number of bytes, without the newline at the end.
         bytes: u64,
-        /// Their [`Hash`](crate::Hash).
+        /// Their [`LineHash`](crate::LineHash).
         hash: String,
     },
     /// A signature of all lines before this one.
@@ -30,7 +30,7 @@ pub enum Mark {
 
 /// The writer of a line about the journal.
 #[derive(Debug, Clone, Copy)]
-pub struct Writer<'a> {
+pub struct MarkWriter<'a> {
     /// The id of the run; empty if there is none.
     pub run: &'a str,
     /// The principal; empty if there is none.
@@ -38,7 +38,7 @@ pub struct Writer<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct MarkLine<'a> {
     time: String,
     run: &'a str,
     sequence: u64,
@@ -58,9 +58,10 @@ impl Mark {
 
     /// Returns the line, not linked yet.
     #[must_use]
-    pub fn line(&self, writer: Writer<'_>, time: Timestamp) -> Vec<u8> {
-        let Writer { run, principal } = writer;
-        let line = Line { time: time.to_string(), run, sequence: 0, principal, operation: "", line: None, mark: self };
+    pub fn line(&self, writer: MarkWriter<'_>, time: Timestamp) -> Vec<u8> {
+        let MarkWriter { run, principal } = writer;
+        let line =
+            MarkLine { time: time.to_string(), run, sequence: 0, principal, operation: "", line: None, mark: self };
         // INVARIANT: a map with texts as keys can always be serialized.
         serde_json::to_vec(&line).unwrap_or_default()
     }

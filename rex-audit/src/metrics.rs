@@ -51,16 +51,16 @@ const LABEL: usize = 200;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
-    counters: BTreeMap<(Counter, Labels), u64>,
-    histograms: BTreeMap<(Timer, Labels), Durations>,
+    counters: BTreeMap<(CounterMetric, LabelValues), u64>,
+    histograms: BTreeMap<(TimerMetric, LabelValues), DurationHistogram>,
 }
 
 /// The values of labels, in the order of their names.
-type Labels = Vec<String>;
+type LabelValues = Vec<String>;
 
 /// A metric that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Counter {
+enum CounterMetric {
     Runs,
     Decisions,
     PolicyDecisions,
@@ -71,23 +71,23 @@ enum Counter {
 
 /// A metric that measures time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+enum TimerMetric {
     Operation,
     Script,
 }
 
 /// The declaration of a metric.
-struct Declared {
+struct MetricSpec {
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
 }
 
-impl Counter {
+impl CounterMetric {
     const ALL: [Self; 6] =
         [Self::Runs, Self::Decisions, Self::PolicyDecisions, Self::Operations, Self::OperationBytes, Self::Limits];
 
-    const fn declared(self) -> Declared {
+    const fn declared(self) -> MetricSpec {
         let (name, help, labels): (_, _, &'static [_]) = match self {
             Self::Runs => ("rex_runs_total", "Runs that ended, by how.", &["result"]),
             Self::Decisions => ("rex_decisions_total", "Requests that were decided.", &["decision", "action"]),
@@ -106,25 +106,25 @@ impl Counter {
                 ("rex_limits_exceeded_total", "Limits that were hit, by an operation or by a run.", &["of"])
             }
         };
-        Declared { name, help, labels }
+        MetricSpec { name, help, labels }
     }
 }
 
-impl Timer {
+impl TimerMetric {
     const ALL: [Self; 2] = [Self::Operation, Self::Script];
 
-    const fn declared(self) -> Declared {
+    const fn declared(self) -> MetricSpec {
         let (name, help, labels): (_, _, &'static [_]) = match self {
             Self::Operation => ("rex_operation_duration_seconds", "How long operations took.", &["operation"]),
             Self::Script => ("rex_script_duration_seconds", "How long scripts took.", &[]),
         };
-        Declared { name, help, labels }
+        MetricSpec { name, help, labels }
     }
 }
 
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Durations {
+pub struct DurationHistogram {
     /// Number of durations in each bucket: at most its bound in [`BOUNDS`], and more than the bound before.
     pub buckets: [u64; BOUNDS.len()],
     /// Number of durations, including those beyond all bounds.
@@ -143,26 +143,26 @@ pub struct Sample<'m> {
     /// Labels, with their values in this series.
     pub labels: Vec<(&'static str, &'m str)>,
     /// The value.
-    pub figure: Figure<'m>,
+    pub figure: SampleValue<'m>,
 }
 
 /// The value of a [`Sample`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figure<'m> {
+pub enum SampleValue<'m> {
     /// A count.
     Count(u64),
     /// A histogram.
-    Durations(&'m Durations),
+    Durations(&'m DurationHistogram),
 }
 
 impl<'m> Sample<'m> {
-    fn new(declared: Declared, values: &'m Labels, figure: Figure<'m>) -> Self {
+    fn new(declared: MetricSpec, values: &'m LabelValues, figure: SampleValue<'m>) -> Self {
         let labels = declared.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
         Self { name: declared.name, help: declared.help, labels, figure }
     }
 }
 
-impl Durations {
+impl DurationHistogram {
     fn took(&mut self, duration_us: u64) {
         if let Some((_, count)) = BOUNDS.iter().zip(&mut self.buckets).find(|(bound, _)| duration_us <= **bound) {
             *count += 1;
@@ -189,11 +189,11 @@ impl Metrics {
             "outcome" => {
                 let (operation, result) = (entry.operation.clone().into_owned(), text(&entry.result));
                 if result == rex_core::Code::LimitExceeded.as_str() {
-                    self.count(Counter::Limits, &["operation"], 1);
+                    self.count(CounterMetric::Limits, &["operation"], 1);
                 }
-                self.count(Counter::Operations, &[&operation, &result], 1);
-                self.count(Counter::OperationBytes, &[&operation], entry.bytes);
-                self.timer(Timer::Operation, &[&operation]).took(entry.duration_us);
+                self.count(CounterMetric::Operations, &[&operation, &result], 1);
+                self.count(CounterMetric::OperationBytes, &[&operation], entry.bytes);
+                self.timer(TimerMetric::Operation, &[&operation]).took(entry.duration_us);
             }
             "end" => self.ended(&text(&entry.result), entry.duration_us),
             _ => {}
@@ -203,10 +203,10 @@ impl Metrics {
     /// Adds the end of a run that has no entry for it.
     pub fn ended(&mut self, result: &str, duration_us: u64) {
         if result == rex_core::Code::LimitExceeded.as_str() {
-            self.count(Counter::Limits, &["run"], 1);
+            self.count(CounterMetric::Limits, &["run"], 1);
         }
-        self.count(Counter::Runs, &[result], 1);
-        self.timer(Timer::Script, &[]).took(duration_us);
+        self.count(CounterMetric::Runs, &[result], 1);
+        self.timer(TimerMetric::Script, &[]).took(duration_us);
     }
 
     /// Adds other totals.
@@ -224,25 +224,24 @@ impl Metrics {
         let counters = self
             .counters
             .iter()
-            .map(|((counter, labels), count)| Sample::new(counter.declared(), labels, Figure::Count(*count)));
-        let histograms = self
-            .histograms
-            .iter()
-            .map(|((timer, labels), durations)| Sample::new(timer.declared(), labels, Figure::Durations(durations)));
+            .map(|((counter, labels), count)| Sample::new(counter.declared(), labels, SampleValue::Count(*count)));
+        let histograms = self.histograms.iter().map(|((timer, labels), durations)| {
+            Sample::new(timer.declared(), labels, SampleValue::Durations(durations))
+        });
         counters.chain(histograms)
     }
 
     fn decision(&mut self, decision: &str, action: &str, entry: &Entry<'_>) {
-        self.count(Counter::Decisions, &[decision, action], 1);
+        self.count(CounterMetric::Decisions, &[decision, action], 1);
         if entry.policies.is_empty() {
-            self.count(Counter::PolicyDecisions, &[decision, action, ""], 1);
+            self.count(CounterMetric::PolicyDecisions, &[decision, action, ""], 1);
         }
         for policy in &entry.policies {
-            self.count(Counter::PolicyDecisions, &[decision, action, policy], 1);
+            self.count(CounterMetric::PolicyDecisions, &[decision, action, policy], 1);
         }
     }
 
-    fn count(&mut self, counter: Counter, labels: &[&str], by: u64) {
+    fn count(&mut self, counter: CounterMetric, labels: &[&str], by: u64) {
         let mut key = (counter, cut(labels));
         let full = || self.counters.keys().filter(|(one, _)| *one == counter).count() >= SERIES;
         if !self.counters.contains_key(&key) && full() {
@@ -252,7 +251,7 @@ impl Metrics {
         *count = count.saturating_add(by);
     }
 
-    fn timer(&mut self, timer: Timer, labels: &[&str]) -> &mut Durations {
+    fn timer(&mut self, timer: TimerMetric, labels: &[&str]) -> &mut DurationHistogram {
         let mut key = (timer, cut(labels));
         let full = || self.histograms.keys().filter(|(one, _)| *one == timer).count() >= SERIES;
         if !self.histograms.contains_key(&key) && full() {
@@ -262,10 +261,10 @@ impl Metrics {
     }
 }
 
-fn cut(labels: &[&str]) -> Labels {
+fn cut(labels: &[&str]) -> LabelValues {
     labels.iter().map(|label| label.chars().take(LABEL).collect()).collect()
 }
 
-fn other(labels: &[&str]) -> Labels {
+fn other(labels: &[&str]) -> LabelValues {
     labels.iter().map(|_| "other".to_owned()).collect()
 }

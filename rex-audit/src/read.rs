@@ -7,14 +7,14 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 
 use crate::Entry;
-use crate::lines::{LINE_BYTES, Lines};
+use crate::lines::{LINE_BYTES, LineReader};
 
 /// The events whose lines are entries. Other lines, such as those that secure the journal itself, are skipped.
 const EVENTS: [&str; 4] = ["start", "decision", "outcome", "end"];
 
 /// One line of a journal.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub struct JournalLine<'a> {
     /// Its number in the file, from 1.
     pub number: u64,
     /// Number of bytes before it.
@@ -22,12 +22,12 @@ pub struct Line<'a> {
     /// Its bytes, without the newline.
     pub bytes: &'a [u8],
     /// The entry, or the reason why there is none.
-    pub entry: Result<Entry<'a>, Unreadable>,
+    pub entry: Result<Entry<'a>, UnreadableLine>,
 }
 
 /// The reason why a line is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableLine {
     /// The last line, whose writer was interrupted: it has no end.
     #[error("the last line is torn: {0}")]
     Torn(String),
@@ -59,12 +59,12 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// If the reader fails.
-pub fn each<R: BufRead>(reader: R, mut visit: impl FnMut(Line<'_>) -> ControlFlow<()>) -> io::Result<()> {
-    let mut lines = Lines::new(reader);
+pub fn each<R: BufRead>(reader: R, mut visit: impl FnMut(JournalLine<'_>) -> ControlFlow<()>) -> io::Result<()> {
+    let mut lines = LineReader::new(reader);
     while let Some(line) = lines.next_line()? {
-        let entry = if line.too_long { Some(Err(Unreadable::TooLong)) } else { entry(line.bytes, line.ended) };
+        let entry = if line.too_long { Some(Err(UnreadableLine::TooLong)) } else { entry(line.bytes, line.ended) };
         if let Some(entry) = entry
-            && visit(Line { number: line.number, offset: line.offset, bytes: line.bytes, entry }).is_break()
+            && visit(JournalLine { number: line.number, offset: line.offset, bytes: line.bytes, entry }).is_break()
         {
             break;
         }
@@ -73,9 +73,9 @@ pub fn each<R: BufRead>(reader: R, mut visit: impl FnMut(Line<'_>) -> ControlFlo
 }
 
 /// Parses a line; `None` if its event is not in [`EVENTS`].
-fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, Unreadable>> {
+fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, UnreadableLine>> {
     #[derive(Deserialize)]
-    struct Event<'a> {
+    struct EventField<'a> {
         #[serde(borrow)]
         event: Cow<'a, str>,
     }
@@ -83,14 +83,14 @@ fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, Unreadable>> {
     match Entry::parse(bytes) {
         Ok(entry) => known(&entry.event).then_some(Ok(entry)),
         Err(error) => {
-            let other = serde_json::from_slice::<Event<'_>>(bytes).is_ok_and(|said| !known(&said.event));
+            let other = serde_json::from_slice::<EventField<'_>>(bytes).is_ok_and(|said| !known(&said.event));
             let why = || {
                 // There is only one line, and its number is reported already.
                 let text = error.to_string();
                 text.rsplit_once(" at line 1 column ")
                     .map_or(text.clone(), |(what, at)| format!("{what}, at byte {at}"))
             };
-            (!other).then(|| Err(if ended { Unreadable::Other(why()) } else { Unreadable::Torn(why()) }))
+            (!other).then(|| Err(if ended { UnreadableLine::Other(why()) } else { UnreadableLine::Torn(why()) }))
         }
     }
 }
@@ -99,7 +99,7 @@ fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, Unreadable>> {
 mod tests {
     use super::*;
 
-    fn seen(journal: &[u8]) -> Vec<(u64, u64, Result<u64, Unreadable>)> {
+    fn seen(journal: &[u8]) -> Vec<(u64, u64, Result<u64, UnreadableLine>)> {
         let mut seen = Vec::new();
         each(journal, |line| {
             seen.push((line.number, line.offset, line.entry.map(|entry| entry.sequence)));
@@ -133,7 +133,7 @@ mod tests {
             seen[1].2.clone().unwrap_err().to_string(),
             "the line is no entry of a journal: expected ident, at byte 2"
         );
-        assert!(matches!(&seen[4].2, Err(Unreadable::Torn(_))), "{seen:?}");
+        assert!(matches!(&seen[4].2, Err(UnreadableLine::Torn(_))), "{seen:?}");
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         let mut journal = vec![b'x'; LINE_BYTES as usize + 10];
         journal.extend(format!("\n{}\n", line(3, "end")).bytes());
         let seen = seen(&journal);
-        assert_eq!(seen[0].2, Err(Unreadable::TooLong));
+        assert_eq!(seen[0].2, Err(UnreadableLine::TooLong));
         assert_eq!((seen[1].0, seen[1].1, seen[1].2.clone()), (2, LINE_BYTES + 11, Ok(3)));
     }
 

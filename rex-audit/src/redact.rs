@@ -107,7 +107,7 @@ const FLAG: &str = concat!(r"(?i)\A--?(?:[a-z0-9]+-)*(?:pass|", names!(), r")\z"
 /// A pattern for an argument that is an option or a variable with a secret: everything after `=`.
 const OPTION: &str = concat!(r"(?i)\A[a-z0-9_-]*", names!(), r"[a-z0-9_-]*=");
 
-struct Patterns {
+struct SecretPatterns {
     signs: AhoCorasick,
     secrets: LazyLock<Vec<Regex>>,
     flag: LazyLock<Option<Regex>>,
@@ -115,8 +115,8 @@ struct Patterns {
 }
 
 // INVARIANT: all of them compile, as a test checks. A pattern that did not would be skipped.
-static PATTERNS_READY: LazyLock<Option<Patterns>> = LazyLock::new(|| {
-    Some(Patterns {
+static PATTERNS_READY: LazyLock<Option<SecretPatterns>> = LazyLock::new(|| {
+    Some(SecretPatterns {
         signs: AhoCorasick::builder().ascii_case_insensitive(true).build(SIGNS).ok()?,
         // Compiled on first use, as most runs need none.
         secrets: LazyLock::new(|| PATTERNS.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rex_core::{Authorize, Effect};
 
-use crate::place::Place;
-use crate::requests::Recorded;
+use crate::place::JournalPlace;
+use crate::requests::RecordedRequest;
 
 /// Maximum number of resources named in a group.
 const NAMED: usize = 5;
@@ -14,7 +14,7 @@ const GROUPS: usize = 10_000;
 
 /// A change of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Change {
+pub enum ReplayChange {
     /// Allowed before, denied now.
     Denied,
     /// Denied before, allowed now.
@@ -23,16 +23,16 @@ pub enum Change {
     Others,
 }
 
-impl Change {
+impl ReplayChange {
     /// All changes.
     pub const ALL: [Self; 3] = [Self::Denied, Self::Allowed, Self::Others];
 }
 
 /// Decisions that would differ in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Difference {
+pub struct ReplayDifference {
     /// The change.
-    pub change: Change,
+    pub change: ReplayChange,
     /// The principal.
     pub principal: String,
     /// The action.
@@ -49,13 +49,13 @@ pub struct Difference {
 
 /// The requests that a difference is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Concerned {
+pub struct ConcernedRequests {
     /// Number of requests.
     pub requests: u64,
     /// The first of them.
-    pub first: Place,
+    pub first: JournalPlace,
     /// The last of them.
-    pub last: Place,
+    pub last: JournalPlace,
     /// Some of the resources.
     pub resources: Vec<String>,
     /// Number of requests about other resources than these.
@@ -74,29 +74,29 @@ pub struct Replay {
     /// Number of requests decided as before, by the same policies.
     pub same: u64,
     /// The other requests, in groups.
-    pub differences: BTreeMap<Difference, Concerned>,
+    pub differences: BTreeMap<ReplayDifference, ConcernedRequests>,
     /// Number of the other requests in no group, because there are too many groups.
     pub uncounted: u64,
 }
 
 impl Replay {
     /// Decides a request again.
-    pub fn add(&mut self, recorded: &Recorded, authorize: &dyn Authorize) {
+    pub fn add(&mut self, recorded: &RecordedRequest, authorize: &dyn Authorize) {
         let request = recorded.asked.request();
         let decision = authorize.decide(&request);
         self.requests += 1;
         self.without_start += u64::from(!recorded.begun);
         self.denied += u64::from(decision.effect == Effect::Deny);
         let change = match (recorded.effect, decision.effect) {
-            (Effect::Allow, Effect::Deny) => Change::Denied,
-            (Effect::Deny, Effect::Allow) => Change::Allowed,
+            (Effect::Allow, Effect::Deny) => ReplayChange::Denied,
+            (Effect::Deny, Effect::Allow) => ReplayChange::Allowed,
             _ if same(&recorded.policies, &decision.policies) => {
                 self.same += 1;
                 return;
             }
-            _ => Change::Others,
+            _ => ReplayChange::Others,
         };
-        let difference = Difference {
+        let difference = ReplayDifference {
             change,
             principal: request.subject.principal.to_string(),
             action: request.action.spec().to_string(),
@@ -109,7 +109,7 @@ impl Replay {
             self.uncounted += 1;
             return;
         }
-        let concerned = self.differences.entry(difference).or_insert_with(|| Concerned {
+        let concerned = self.differences.entry(difference).or_insert_with(|| ConcernedRequests {
             requests: 0,
             first: recorded.place.clone(),
             last: recorded.place.clone(),
@@ -121,7 +121,7 @@ impl Replay {
 
     /// Returns the differences with this change, most requests first.
     #[must_use]
-    pub fn of(&self, change: Change) -> Vec<(&Difference, &Concerned)> {
+    pub fn of(&self, change: ReplayChange) -> Vec<(&ReplayDifference, &ConcernedRequests)> {
         let mut all: Vec<_> = self.differences.iter().filter(|(difference, _)| difference.change == change).collect();
         all.sort_by_key(|(_, concerned)| std::cmp::Reverse(concerned.requests));
         all
@@ -129,7 +129,7 @@ impl Replay {
 
     /// Returns the number of requests with this change, as far as they are in groups.
     #[must_use]
-    pub fn count(&self, change: Change) -> u64 {
+    pub fn count(&self, change: ReplayChange) -> u64 {
         self.of(change).iter().map(|(_, concerned)| concerned.requests).sum()
     }
 
@@ -140,8 +140,8 @@ impl Replay {
     }
 }
 
-impl Concerned {
-    fn add(&mut self, resource: &str, place: &Place) {
+impl ConcernedRequests {
+    fn add(&mut self, resource: &str, place: &JournalPlace) {
         self.requests += 1;
         self.last = place.clone();
         if self.resources.iter().any(|known| known == resource) {
@@ -162,7 +162,7 @@ fn same(before: &[String], after: &[std::sync::Arc<str>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rex_core::{ACTIONS, Asked, Decision, Principal, Request, Subject, Timestamp, asked::Written};
+    use rex_core::{ACTIONS, Decision, Principal, Request, RequestBuf, Subject, Timestamp, request::RequestSpec};
 
     use super::*;
 
@@ -177,13 +177,13 @@ mod tests {
         }
     }
 
-    fn recorded(line: u64, resource: &str, effect: Effect, policies: &[&str]) -> Recorded {
-        let written = Written { action: "fs::read", resource, ..Written::default() };
+    fn recorded(line: u64, resource: &str, effect: Effect, policies: &[&str]) -> RecordedRequest {
+        let written = RequestSpec { action: "fs::read", resource, ..RequestSpec::default() };
         let subject = Subject::new(Principal::agent("a"));
-        Recorded {
-            place: Place { journal: "j".into(), line },
+        RecordedRequest {
+            place: JournalPlace { journal: "j".into(), line },
             run: "r".to_owned(),
-            asked: Asked::new(ACTIONS, &written, subject, Timestamp::from_micros(0)).unwrap(),
+            asked: RequestBuf::new(ACTIONS, &written, subject, Timestamp::from_micros(0)).unwrap(),
             effect,
             policies: policies.iter().map(|&id| id.to_owned()).collect(),
             begun: line > 1,
@@ -206,8 +206,8 @@ mod tests {
         replay.add(&recorded(15, "/no/14", Effect::Allow, &["old"]), &ByName);
         assert!(!replay.is_same());
         assert_eq!((replay.requests, replay.same, replay.denied, replay.without_start), (15, 2, 12, 1));
-        assert_eq!(Change::ALL.map(|change| replay.count(change)), [11, 1, 1]);
-        let denied = replay.of(Change::Denied);
+        assert_eq!(ReplayChange::ALL.map(|change| replay.count(change)), [11, 1, 1]);
+        let denied = replay.of(ReplayChange::Denied);
         let [(difference, concerned)] = &denied[..] else { panic!("{denied:?}") };
         assert_eq!((&difference.before[..], difference.after.len()), (&["old".to_owned()][..], 0));
         assert_eq!(difference.reason.as_deref(), Some("no"));

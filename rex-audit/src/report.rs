@@ -8,15 +8,15 @@ mod runs;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 
-use crate::report::runs::{Denial, RunSeen, Runs};
-use crate::{Entry, Stats, Summary};
+use crate::report::runs::{DenialRow, ReportRuns, RunSeen};
+use crate::{Entry, JournalStats, Summary};
 
 /// Maximum number of listed denials: the last ones.
 const DENIALS: usize = 500;
 
 /// The text of a script, which journals do not contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
+pub struct ReportScript {
     /// The name.
     pub name: String,
     /// The text.
@@ -30,7 +30,7 @@ pub struct Script {
 ///
 /// ```
 /// let journal = br#"{"time":"2026-11-23T12:42:29Z","run":"r","sequence":1,"principal":"Agent::\"<b>\"","operation":"","line":null,"event":"start"}"#;
-/// let mut report = rex_audit::Report::default();
+/// let mut report = rex_audit::HtmlReport::default();
 /// report.add(&rex_audit::Entry::parse(journal)?);
 /// let mut page = Vec::new();
 /// report.write(&mut page, 10)?;
@@ -38,18 +38,18 @@ pub struct Script {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct Report {
-    stats: Stats,
-    scripts: HashMap<String, Script>,
-    runs: Runs,
-    denials: VecDeque<Denial>,
+pub struct HtmlReport {
+    stats: JournalStats,
+    scripts: HashMap<String, ReportScript>,
+    runs: ReportRuns,
+    denials: VecDeque<DenialRow>,
     denied: u64,
 }
 
-impl Report {
+impl HtmlReport {
     /// Adds the text of the script with this SHA-256, to show it with its runs.
     #[must_use]
-    pub fn with_script(mut self, sha256: &str, script: Script) -> Self {
+    pub fn with_script(mut self, sha256: &str, script: ReportScript) -> Self {
         self.scripts.insert(sha256.to_owned(), script);
         self
     }
@@ -63,7 +63,7 @@ impl Report {
             if self.denials.len() == DENIALS {
                 self.denials.pop_front();
             }
-            self.denials.push_back(Denial { run, principal: runs::cut(&entry.principal), row });
+            self.denials.push_back(DenialRow { run, principal: runs::cut(&entry.principal), row });
         }
     }
 
@@ -86,7 +86,7 @@ impl Report {
         page::write(self, &self.summary(most), to)
     }
 
-    fn script(&self, run: &RunSeen) -> Option<&Script> {
+    fn script(&self, run: &RunSeen) -> Option<&ReportScript> {
         self.scripts.get(run.script.as_deref()?)
     }
 }

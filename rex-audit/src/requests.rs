@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
-use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Effect, Principal, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{ActionSpec, Effect, Principal, RequestBuf, Subject, Timestamp, Value};
 use serde::Deserialize;
 
 use crate::chain::previous;
 use crate::entry::Entry;
-use crate::lines::{LINE_BYTES, Line, Lines};
-use crate::place::Place;
+use crate::lines::{LINE_BYTES, LineReader, RawLine};
+use crate::place::JournalPlace;
 use crate::redact::REDACTED;
 use crate::verify::Verifier;
 
@@ -23,13 +23,13 @@ const OUTSIDE: &str = "it is in no chain: it does not name the line before it";
 
 /// A recorded request with its decision.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// The place of the record.
-    pub place: Place,
+    pub place: JournalPlace,
     /// The id of the run.
     pub run: String,
     /// The request.
-    pub asked: Asked,
+    pub asked: RequestBuf,
     /// The effect of the decision.
     pub effect: Effect,
     /// The deciding policies.
@@ -43,9 +43,9 @@ pub struct Recorded {
 
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadLine {
     /// The place of the line.
-    pub place: Place,
+    pub place: JournalPlace,
     /// The reason.
     pub why: String,
     /// True if it is a whole record that is in no chain, and not a line that a writer left unfinished.
@@ -54,26 +54,26 @@ pub struct Unread {
 
 /// The runs that began. Keep it from one journal to the next, as a run may continue there.
 #[derive(Debug, Default)]
-pub struct Runs {
+pub struct KnownRuns {
     known: HashMap<String, Subject>,
     order: VecDeque<String>,
 }
 
 /// A reader of the requests of a journal: an iterator over the requests, and the lines that could not be read.
 #[derive(Debug)]
-pub struct Requests<'r, R> {
+pub struct RequestReader<'r, R> {
     table: &'static [&'static ActionSpec],
     journal: Arc<str>,
-    lines: Lines<R>,
-    runs: &'r mut Runs,
+    lines: LineReader<R>,
+    runs: &'r mut KnownRuns,
     verifier: Option<&'r mut Verifier>,
     chained: bool,
 }
 
-impl<'r, R: BufRead> Requests<'r, R> {
+impl<'r, R: BufRead> RequestReader<'r, R> {
     /// Creates a reader of the requests of a journal, for actions of a table.
-    pub fn new(table: &'static [&'static ActionSpec], journal: &str, reader: R, runs: &'r mut Runs) -> Self {
-        let lines = Lines::new(reader);
+    pub fn new(table: &'static [&'static ActionSpec], journal: &str, reader: R, runs: &'r mut KnownRuns) -> Self {
+        let lines = LineReader::new(reader);
         Self { table, journal: journal.into(), lines, runs, verifier: None, chained: false }
     }
 
@@ -91,33 +91,33 @@ impl<'r, R: BufRead> Requests<'r, R> {
     }
 
     /// Returns the next request or the next line that could not be read, and skips other lines.
-    fn advance(&mut self) -> io::Result<Option<Result<Recorded, Unread>>> {
+    fn advance(&mut self) -> io::Result<Option<Result<RecordedRequest, UnreadLine>>> {
         while let Some(line) = self.lines.next_line()? {
-            let place = Place { journal: self.journal.clone(), line: line.number };
+            let place = JournalPlace { journal: self.journal.clone(), line: line.number };
             if let Some(verifier) = &mut self.verifier {
                 verifier.add(&line);
             }
             let outside = self.chained && previous(line.bytes).is_none();
             match read(self.table, self.runs, line, &place) {
-                Ok(Some(_)) if outside => return Ok(Some(Err(Unread { place, why: OUTSIDE.to_owned(), outside }))),
+                Ok(Some(_)) if outside => return Ok(Some(Err(UnreadLine { place, why: OUTSIDE.to_owned(), outside }))),
                 Ok(None) => {}
                 Ok(Some(recorded)) => return Ok(Some(Ok(recorded))),
-                Err(why) => return Ok(Some(Err(Unread { place, why, outside: false }))),
+                Err(why) => return Ok(Some(Err(UnreadLine { place, why, outside: false }))),
             }
         }
         Ok(None)
     }
 }
 
-impl<R: BufRead> Iterator for Requests<'_, R> {
-    type Item = io::Result<Result<Recorded, Unread>>;
+impl<R: BufRead> Iterator for RequestReader<'_, R> {
+    type Item = io::Result<Result<RecordedRequest, UnreadLine>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
     }
 }
 
-impl Runs {
+impl KnownRuns {
     fn begin(&mut self, run: &str, subject: Subject) {
         if self.known.insert(run.to_owned(), subject).is_none() {
             self.order.push_back(run.to_owned());
@@ -143,16 +143,16 @@ impl Runs {
 
 /// The event of a line that is not a whole entry.
 #[derive(Deserialize)]
-struct Kind {
+struct EventKind {
     event: String,
 }
 
 fn read(
     table: &'static [&'static ActionSpec],
-    runs: &mut Runs,
-    line: Line<'_>,
-    place: &Place,
-) -> Result<Option<Recorded>, String> {
+    runs: &mut KnownRuns,
+    line: RawLine<'_>,
+    place: &JournalPlace,
+) -> Result<Option<RecordedRequest>, String> {
     if line.too_long {
         return Err(format!("it is longer than {LINE_BYTES} bytes"));
     }
@@ -163,7 +163,7 @@ fn read(
         Ok(entry) => entry,
         Err(error) => {
             // A line about the journal itself, or of a later version, lacks fields of a request.
-            let kind = serde_json::from_slice::<Kind>(line.bytes);
+            let kind = serde_json::from_slice::<EventKind>(line.bytes);
             let other = kind.is_ok_and(|kind| !["start", "decision", "end"].contains(&&*kind.event));
             let torn = if line.ended { "" } else { ", as it was torn" };
             return if other { Ok(None) } else { Err(format!("it is no record{torn}: {error}")) };
@@ -187,10 +187,10 @@ fn read(
 
 fn recorded(
     table: &'static [&'static ActionSpec],
-    runs: &Runs,
+    runs: &KnownRuns,
     entry: Entry<'_>,
-    place: &Place,
-) -> Result<Recorded, String> {
+    place: &JournalPlace,
+) -> Result<RecordedRequest, String> {
     let now = Timestamp::parse(&entry.time).map_err(|error| error.to_string())?;
     let known = runs.known.get(&*entry.run);
     let principal = principal(&entry)?;
@@ -204,7 +204,7 @@ fn recorded(
     let mut texts = texts.filter_map(|value| if let Value::Text(text) = value { Some(&**text) } else { None });
     let redacted = texts.any(is_redacted)
         || [entry.resource.as_deref(), Some(principal.id())].into_iter().flatten().any(is_redacted);
-    let written = Written {
+    let written = RequestSpec {
         action: entry.action.as_deref().ok_or("it does not say which action")?,
         resource: entry.resource.as_deref().ok_or("it does not say which resource")?,
         attributes: entry.attributes,
@@ -214,8 +214,8 @@ fn recorded(
         Some(subject) => Subject { principal, ..subject.clone() },
         None => Subject::new(principal),
     };
-    let asked = Asked::new(table, &written, subject, now).map_err(|error| error.to_string())?;
-    Ok(Recorded {
+    let asked = RequestBuf::new(table, &written, subject, now).map_err(|error| error.to_string())?;
+    Ok(RecordedRequest {
         place: place.clone(),
         run: entry.run.into_owned(),
         asked,
@@ -244,9 +244,9 @@ mod tests {
     const READ: &str = r#"{"time":"2026-11-25T03:00:00.5Z","run":"r","sequence":2,"principal":"Agent::\"a\"","operation":"fs::read","line":1,"event":"decision","action":"fs::read","resource":"/etc/hosts","context":{},"decision":"ALLOW","policies":["p"],"reason":null}"#;
     const END: &str = r#"{"time":"2026-11-25T03:00:01Z","run":"r","sequence":3,"principal":"Agent::\"a\"","operation":"","line":null,"event":"end","result":"SUCCESS","duration_us":5}"#;
 
-    fn all(text: &str) -> Vec<Result<Recorded, Unread>> {
-        let mut runs = Runs::default();
-        Requests::new(ACTIONS, "j", text.as_bytes(), &mut runs).collect::<Result<_, _>>().unwrap()
+    fn all(text: &str) -> Vec<Result<RecordedRequest, UnreadLine>> {
+        let mut runs = KnownRuns::default();
+        RequestReader::new(ACTIONS, "j", text.as_bytes(), &mut runs).collect::<Result<_, _>>().unwrap()
     }
 
     #[test]
@@ -301,10 +301,10 @@ mod tests {
         assert!(matches!(&all(READ)[..], [Ok(one)] if !one.redacted));
 
         let mut text = Vec::new();
-        crate::Chain::after(crate::Hash::NONE).link(READ.as_bytes(), &mut text).unwrap();
+        crate::Chain::after(crate::LineHash::NONE).link(READ.as_bytes(), &mut text).unwrap();
         text.extend_from_slice(READ.as_bytes());
-        let (mut runs, mut verifier) = (Runs::default(), Verifier::new());
-        let requests = Requests::new(ACTIONS, "j", &*text, &mut runs).verified_by(&mut verifier).chained();
+        let (mut runs, mut verifier) = (KnownRuns::default(), Verifier::new());
+        let requests = RequestReader::new(ACTIONS, "j", &*text, &mut runs).verified_by(&mut verifier).chained();
         let read = requests.collect::<Result<Vec<_>, _>>().unwrap();
         assert!(matches!(&read[..], [Ok(_), Err(unread)] if unread.why == OUTSIDE), "{read:?}");
         let found = verifier.finish().findings;
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn runs_that_never_end_are_forgotten_in_the_end() {
-        let mut runs = Runs::default();
+        let mut runs = KnownRuns::default();
         for run in 0..3 * RUNS {
             runs.begin(&run.to_string(), Subject::new(Principal::agent("a")));
         }

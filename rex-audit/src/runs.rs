@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use crate::finding::What;
+use crate::finding::LineProblem;
 
 /// Maximum number of remembered open runs. Beyond it, the half whose last lines are oldest is forgotten.
 const MANY: usize = 100_000;
@@ -13,32 +13,32 @@ const BEGUN: usize = 500_000;
 
 /// The runs that have not ended.
 #[derive(Debug, Default)]
-pub(crate) struct Runs {
-    open: HashMap<Box<str>, Open>,
+pub(crate) struct UnendedRuns {
+    open: HashMap<Box<str>, UnendedRun>,
     /// Number of all runs.
     pub(crate) count: u64,
     /// True if runs may have begun before the checked lines, or were forgotten.
     pub(crate) any: bool,
     forgotten: u64,
     lines: u64,
-    begun: Begun,
+    begun: BegunRuns,
 }
 
 /// The names of runs that have begun or ended, as hashes; of many, the latest.
 #[derive(Debug, Default)]
-struct Begun {
+struct BegunRuns {
     hasher: RandomState,
     latest: HashSet<u64>,
     before: HashSet<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct UnendedRun {
     due: u64,
     last: u64,
 }
 
-impl Begun {
+impl BegunRuns {
     fn has(&self, run: &str) -> bool {
         let name = self.hasher.hash_one(run);
         self.latest.contains(&name) || self.before.contains(&name)
@@ -54,17 +54,17 @@ impl Begun {
     }
 }
 
-impl Runs {
+impl UnendedRuns {
     /// Adds the next line. `Err` says why it cannot be the next one of its run.
-    pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), What> {
+    pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), LineProblem> {
         self.lines += 1;
         let (starts, ends) = (event == "start", event == "end");
-        let next = Open { due: sequence.saturating_add(1), last: self.lines };
+        let next = UnendedRun { due: sequence.saturating_add(1), last: self.lines };
         let due = match self.open.get_mut(run) {
             Some(open) => {
                 let due = open.due;
                 // A line that comes too late does not change the number that is due.
-                *open = Open { due: next.due.max(due), ..next };
+                *open = UnendedRun { due: next.due.max(due), ..next };
                 Ok(due)
             }
             None => {
@@ -73,11 +73,11 @@ impl Runs {
                 if starts {
                     Ok(1)
                 } else if self.forgotten == 0 && self.begun.has(run) {
-                    Err(What::AfterEnd)
+                    Err(LineProblem::AfterEnd)
                 } else if self.any {
                     Ok(sequence)
                 } else if sequence == 1 {
-                    Err(What::Unstarted)
+                    Err(LineProblem::Unstarted)
                 } else {
                     Ok(1)
                 }
@@ -93,8 +93,8 @@ impl Runs {
             self.forget();
         }
         match due? {
-            due if sequence != due => Err(What::Gap { due }),
-            _ if again => Err(What::Repeated),
+            due if sequence != due => Err(LineProblem::Gap { due }),
+            _ if again => Err(LineProblem::Repeated),
             _ => Ok(()),
         }
     }
@@ -132,39 +132,39 @@ mod tests {
 
     #[test]
     fn numbers_follow_one_another() {
-        let mut runs = Runs::default();
+        let mut runs = UnendedRuns::default();
         assert_eq!(runs.next("a", 1, "start"), Ok(()));
-        assert_eq!(runs.next("b", 2, "decision"), Err(What::Gap { due: 1 }));
+        assert_eq!(runs.next("b", 2, "decision"), Err(LineProblem::Gap { due: 1 }));
         assert_eq!(runs.next("a", 2, "decision"), Ok(()));
-        assert_eq!(runs.next("a", 4, "decision"), Err(What::Gap { due: 3 }));
-        assert_eq!(runs.next("a", 4, "decision"), Err(What::Gap { due: 5 }));
+        assert_eq!(runs.next("a", 4, "decision"), Err(LineProblem::Gap { due: 3 }));
+        assert_eq!(runs.next("a", 4, "decision"), Err(LineProblem::Gap { due: 5 }));
         assert_eq!(runs.next("a", 5, "end"), Ok(()));
-        assert_eq!(runs.next("a", 6, "decision"), Err(What::AfterEnd));
+        assert_eq!(runs.next("a", 6, "decision"), Err(LineProblem::AfterEnd));
         assert_eq!((runs.count, runs.unended(), runs.first_unended(1)), (3, 2, vec!["b".to_owned()]));
     }
 
     #[test]
     fn only_so_many_are_kept_in_mind() {
-        let mut runs = Runs::default();
+        let mut runs = UnendedRuns::default();
         for run in 0..250_000 {
             assert_eq!(runs.next(&run.to_string(), 1, "start"), Ok(()));
         }
         assert!(runs.open.len() <= MANY);
         assert_eq!((runs.count, runs.unended()), (250_000, 250_000));
         assert_eq!(runs.next("0", 2, "decision"), Ok(()), "it was forgotten, not removed");
-        assert_eq!(runs.next("249999", 3, "decision"), Err(What::Gap { due: 2 }));
+        assert_eq!(runs.next("249999", 3, "decision"), Err(LineProblem::Gap { due: 2 }));
     }
 
     #[test]
     fn a_run_begins_once_and_ends_once() {
-        let mut runs = Runs::default();
-        assert_eq!(runs.next("a", 1, "decision"), Err(What::Unstarted));
-        assert_eq!(runs.next("b", 1, "end"), Err(What::Unstarted));
-        assert_eq!(runs.next("b", 1, "start"), Err(What::Repeated));
-        let mut runs = Runs { any: true, ..Runs::default() };
+        let mut runs = UnendedRuns::default();
+        assert_eq!(runs.next("a", 1, "decision"), Err(LineProblem::Unstarted));
+        assert_eq!(runs.next("b", 1, "end"), Err(LineProblem::Unstarted));
+        assert_eq!(runs.next("b", 1, "start"), Err(LineProblem::Repeated));
+        let mut runs = UnendedRuns { any: true, ..UnendedRuns::default() };
         assert_eq!(runs.next("older", 7, "decision"), Ok(()));
         assert_eq!(runs.next("older", 8, "end"), Ok(()));
-        assert_eq!(runs.next("older", 9, "decision"), Err(What::AfterEnd));
-        assert_eq!(runs.next("c", 3, "start"), Err(What::Gap { due: 1 }));
+        assert_eq!(runs.next("older", 9, "decision"), Err(LineProblem::AfterEnd));
+        assert_eq!(runs.next("c", 3, "start"), Err(LineProblem::Gap { due: 1 }));
     }
 }

@@ -12,27 +12,27 @@ const WIDTHS: [i64; 12] = [1, 5, 10, 30, 60, 300, 900, 3_600, 10_800, 21_600, 86
 
 /// A map from points in time to buckets. Related series share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scale {
+pub struct TimeScale {
     width: i64,
     /// The first and the last bucket with a count.
     used: Option<(i64, i64)>,
 }
 
-impl Default for Scale {
+impl Default for TimeScale {
     fn default() -> Self {
         let [width, ..] = WIDTHS;
         Self { width, used: None }
     }
 }
 
-impl Scale {
+impl TimeScale {
     /// Returns the width of a bucket, in seconds.
     #[must_use]
     pub fn seconds(&self) -> i64 {
         self.width
     }
 
-    /// Returns the bucket of a point in time, and, if buckets became wider for it, the factor by which to [widen](Series::widen) series.
+    /// Returns the bucket of a point in time, and, if buckets became wider for it, the factor by which to [widen](TimeSeries::widen) series.
     pub fn bucket(&mut self, time: Timestamp) -> (i64, Option<i64>) {
         let before = self.width;
         loop {
@@ -61,11 +61,11 @@ impl Scale {
     }
 }
 
-/// Counts in the buckets of a [`Scale`].
+/// Counts in the buckets of a [`TimeScale`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Series(BTreeMap<i64, u64>);
+pub struct TimeSeries(BTreeMap<i64, u64>);
 
-impl Series {
+impl TimeSeries {
     /// Adds one to a bucket.
     pub fn count(&mut self, bucket: i64) {
         *self.0.entry(bucket).or_default() += 1;
@@ -80,7 +80,7 @@ impl Series {
 
     /// Returns the count in each bucket of the scale.
     #[must_use]
-    pub fn counts(&self, scale: &Scale) -> Vec<u64> {
+    pub fn counts(&self, scale: &TimeScale) -> Vec<u64> {
         scale.buckets().map(|bucket| self.0.get(&bucket).copied().unwrap_or(0)).collect()
     }
 }
@@ -91,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    fn counted(seconds: &[i64]) -> (Scale, Series) {
-        let (mut scale, mut series) = (Scale::default(), Series::default());
+    fn counted(seconds: &[i64]) -> (TimeScale, TimeSeries) {
+        let (mut scale, mut series) = (TimeScale::default(), TimeSeries::default());
         for second in seconds {
             let (bucket, wider) = scale.bucket(Timestamp::from_micros(second * 1_000_000));
             wider.into_iter().for_each(|by| series.widen(by));

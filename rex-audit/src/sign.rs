@@ -12,7 +12,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 
-use crate::chain::Hash;
+use crate::chain::LineHash;
 use crate::mark::Mark;
 
 /// The bytes before the 32 bytes of an Ed25519 key: a private one in PKCS#8, a public one in SubjectPublicKeyInfo.
@@ -72,7 +72,7 @@ impl SigningKey {
 
     /// Signs everything up to the line with this hash.
     #[must_use]
-    pub fn sign(&self, head: Hash, time: &str, run: &str) -> Mark {
+    pub fn sign(&self, head: LineHash, time: &str, run: &str) -> Mark {
         let signature = self.0.sign(&message(head, time, run));
         Mark::Checkpoint { key: self.public().id(), signature: STANDARD.encode(signature) }
     }
@@ -108,18 +108,18 @@ impl PublicKey {
     /// Returns the id of the key in checkpoints: 16 hexadecimal digits of its hash.
     #[must_use]
     pub fn id(&self) -> String {
-        Hash::of(&self.0).to_string().chars().take(16).collect()
+        LineHash::of(&self.0).to_string().chars().take(16).collect()
     }
 
     /// Returns whether this key signed everything up to the line with this hash.
     #[must_use]
-    pub fn signed(&self, signature: &str, head: Hash, time: &str, run: &str) -> bool {
+    pub fn signed(&self, signature: &str, head: LineHash, time: &str, run: &str) -> bool {
         let Ok(signature) = STANDARD.decode(signature) else { return false };
         UnparsedPublicKey::new(&ED25519, &self.0).verify(&message(head, time, run), &signature).is_ok()
     }
 }
 
-fn message(head: Hash, time: &str, run: &str) -> Vec<u8> {
+fn message(head: LineHash, time: &str, run: &str) -> Vec<u8> {
     format!("rex journal checkpoint 1\n{head}\n{time}\n{run}\n").into_bytes()
 }
 
@@ -141,11 +141,11 @@ mod tests {
     fn what_one_key_signed_the_other_finds() {
         let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
         let public = PublicKey::from_pem(format!("\u{feff}{}", key.public().to_pem()).as_bytes()).unwrap();
-        let head = Hash::of(b"x");
+        let head = LineHash::of(b"x");
         let Mark::Checkpoint { key: id, signature } = key.sign(head, "now", "r") else { panic!() };
         assert_eq!(id, public.id());
         assert!(public.signed(&signature, head, "now", "r"));
-        assert!(!public.signed(&signature, Hash::of(b"y"), "now", "r"));
+        assert!(!public.signed(&signature, LineHash::of(b"y"), "now", "r"));
         assert!(!public.signed(&signature, head, "then", "r") && !public.signed(&signature, head, "now", "s"));
         assert!(!public.signed("", head, "now", "r") && !public.signed("?", head, "now", "r"));
         let other = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
@@ -160,7 +160,7 @@ mod tests {
         let key = SigningKey::from_pem(private.as_bytes()).unwrap();
         let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
         assert_eq!(key.public().to_pem(), public);
-        let mark = key.sign(Hash::NONE, "2026-01-01T00:00:00Z", "r");
+        let mark = key.sign(LineHash::NONE, "2026-01-01T00:00:00Z", "r");
         let signature =
             "7yBSVNMB/RixletbJnO2lGUKQB4wxH0ECRz2re6zuWeBGyVDTuTg8qbu3jXxGuPNk1606/X6nRlDXUce7pYlAA==".to_owned();
         assert_eq!(mark, Mark::Checkpoint { key: key.public().id(), signature });

@@ -5,9 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use hdrhistogram::Histogram;
 use rex_core::Timestamp;
 
-use crate::series::{Scale, Series};
-use crate::summary::{Asked, Bucket, Denials, Denied, ResultCount, Runs, Summary, Took};
-use crate::top::{Tally, Top};
+use crate::series::{TimeScale, TimeSeries};
+use crate::summary::{
+    DenialCount, DenialSummary, DurationSummary, ResourceSummary, ResultCount, RunCounts, Summary, TimelineBucket,
+};
+use crate::top::{NameTally, TopCounts};
 use crate::{Entry, moment};
 
 /// Number of kept names, each of policies, actions, principals, operations and scripts.
@@ -21,42 +23,42 @@ const LONGEST: u64 = 86_400_000_000;
 
 /// Totals of entries, in one pass. The memory is bounded, whatever the journal holds.
 #[derive(Debug)]
-pub struct Stats {
+pub struct JournalStats {
     entries: u64,
     unreadable: u64,
     span: Option<(Timestamp, Timestamp)>,
-    scale: Scale,
-    allowed: Series,
-    denied: Series,
-    by_policy: Top<Series>,
-    by_action: Top<Series>,
-    by_principal: Top<Series>,
-    resources: Top<u64>,
-    operations: Top<Times>,
-    scripts: Top<Times>,
-    results: Top<()>,
+    scale: TimeScale,
+    allowed: TimeSeries,
+    denied: TimeSeries,
+    by_policy: TopCounts<TimeSeries>,
+    by_action: TopCounts<TimeSeries>,
+    by_principal: TopCounts<TimeSeries>,
+    resources: TopCounts<u64>,
+    operations: TopCounts<CallTimes>,
+    scripts: TopCounts<CallTimes>,
+    results: TopCounts<()>,
     started: u64,
     ended: u64,
     totals: (u64, u64),
     open: OpenRuns,
 }
 
-impl Default for Stats {
+impl Default for JournalStats {
     fn default() -> Self {
         Self {
             entries: 0,
             unreadable: 0,
             span: None,
-            scale: Scale::default(),
-            allowed: Series::default(),
-            denied: Series::default(),
-            by_policy: Top::new(NAMES),
-            by_action: Top::new(NAMES),
-            by_principal: Top::new(NAMES),
-            resources: Top::new(RESOURCES),
-            operations: Top::new(NAMES),
-            scripts: Top::new(NAMES),
-            results: Top::new(NAMES),
+            scale: TimeScale::default(),
+            allowed: TimeSeries::default(),
+            denied: TimeSeries::default(),
+            by_policy: TopCounts::new(NAMES),
+            by_action: TopCounts::new(NAMES),
+            by_principal: TopCounts::new(NAMES),
+            resources: TopCounts::new(RESOURCES),
+            operations: TopCounts::new(NAMES),
+            scripts: TopCounts::new(NAMES),
+            results: TopCounts::new(NAMES),
             started: 0,
             ended: 0,
             totals: (0, 0),
@@ -65,7 +67,7 @@ impl Default for Stats {
     }
 }
 
-impl Stats {
+impl JournalStats {
     /// Counts a line that is not an entry.
     pub fn unreadable(&mut self) {
         self.unreadable += 1;
@@ -112,7 +114,7 @@ impl Stats {
         if !denied {
             return;
         }
-        let count = |top: &mut Top<Series>, name: &str| {
+        let count = |top: &mut TopCounts<TimeSeries>, name: &str| {
             let series = top.count(name);
             bucket.into_iter().for_each(|bucket| series.count(bucket));
         };
@@ -128,7 +130,7 @@ impl Stats {
 
     fn widen(&mut self, by: i64) {
         let tops = [&mut self.by_policy, &mut self.by_action, &mut self.by_principal];
-        let all = tops.into_iter().flat_map(Top::values_mut).chain([&mut self.allowed, &mut self.denied]);
+        let all = tops.into_iter().flat_map(TopCounts::values_mut).chain([&mut self.allowed, &mut self.denied]);
         all.for_each(|series| series.widen(by));
     }
 
@@ -137,13 +139,13 @@ impl Stats {
     pub fn summary(&self, most: usize) -> Summary {
         let (allowed, denied) = (self.allowed.counts(&self.scale), self.denied.counts(&self.scale));
         let buckets = self.scale.starts().zip(allowed).zip(denied);
-        let count = |(name, tally): (&str, &Tally<()>)| ResultCount { result: name.to_owned(), runs: tally.count };
+        let count = |(name, tally): (&str, &NameTally<()>)| ResultCount { result: name.to_owned(), runs: tally.count };
         Summary {
             first: self.span.map(|(first, _)| first.to_string()),
             last: self.span.map(|(_, last)| last.to_string()),
             entries: self.entries,
             unreadable: self.unreadable,
-            runs: Runs {
+            runs: RunCounts {
                 started: self.started,
                 ended: self.ended,
                 results: self.results.ranked(|tally| tally.count).into_iter().map(count).collect(),
@@ -152,9 +154,9 @@ impl Stats {
             denied: self.totals.1,
             bucket_seconds: self.scale.seconds(),
             timeline: buckets
-                .map(|((from, allowed), denied)| Bucket { from: from.to_string(), allowed, denied })
+                .map(|((from, allowed), denied)| TimelineBucket { from: from.to_string(), allowed, denied })
                 .collect(),
-            denials: Denials {
+            denials: DenialSummary {
                 policies: self.denied(&self.by_policy, most),
                 actions: self.denied(&self.by_action, most),
                 principals: self.denied(&self.by_principal, most),
@@ -165,8 +167,8 @@ impl Stats {
         }
     }
 
-    fn denied(&self, top: &Top<Series>, most: usize) -> Vec<Denied> {
-        let shown = |(name, tally): (&str, &Tally<Series>)| Denied {
+    fn denied(&self, top: &TopCounts<TimeSeries>, most: usize) -> Vec<DenialCount> {
+        let shown = |(name, tally): (&str, &NameTally<TimeSeries>)| DenialCount {
             name: (!name.is_empty()).then(|| name.to_owned()),
             denied: tally.count,
             missed: tally.missed,
@@ -175,8 +177,8 @@ impl Stats {
         top.ranked(|tally| tally.count).into_iter().take(most).map(shown).collect()
     }
 
-    fn resources(&self, most: usize) -> Vec<Asked> {
-        let shown = |(name, tally): (&str, &Tally<u64>)| Asked {
+    fn resources(&self, most: usize) -> Vec<ResourceSummary> {
+        let shown = |(name, tally): (&str, &NameTally<u64>)| ResourceSummary {
             resource: name.to_owned(),
             decisions: tally.count,
             denied: tally.more,
@@ -217,7 +219,7 @@ impl OpenRuns {
 
 /// The durations of calls.
 #[derive(Debug, Default)]
-struct Times {
+struct CallTimes {
     failed: u64,
     bytes: u64,
     total_us: u64,
@@ -226,7 +228,7 @@ struct Times {
     spread: Option<Histogram<u32>>,
 }
 
-impl Times {
+impl CallTimes {
     fn took(&mut self, entry: &Entry<'_>) {
         self.failed += u64::from(entry.result.as_deref() != Some("SUCCESS"));
         self.bytes = self.bytes.saturating_add(entry.bytes);
@@ -247,8 +249,8 @@ impl Times {
 }
 
 /// Lists names, those with the most total time first.
-fn took(top: &Top<Times>, most: usize) -> Vec<Took> {
-    let shown = |(name, tally): (&str, &Tally<Times>)| Took {
+fn took(top: &TopCounts<CallTimes>, most: usize) -> Vec<DurationSummary> {
+    let shown = |(name, tally): (&str, &NameTally<CallTimes>)| DurationSummary {
         name: name.to_owned(),
         count: tally.count,
         missed: tally.missed,
@@ -269,8 +271,8 @@ mod tests {
 
     use super::*;
 
-    fn stats(lines: &[String]) -> Stats {
-        let mut stats = Stats::default();
+    fn stats(lines: &[String]) -> JournalStats {
+        let mut stats = JournalStats::default();
         crate::each(lines.join("\n").as_bytes(), |line| {
             match line.entry {
                 Ok(entry) => stats.add(&entry),
@@ -357,7 +359,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut stats = Stats::default();
+        let mut stats = JournalStats::default();
         for number in 0..20_000 {
             let run = format!("run-{number}");
             let start = line(0, &run, &format!(r#""event":"start","script":"s{number}","tags":[],"policy":null"#));

@@ -1,4 +1,4 @@
-//! The summary of [`Stats`](crate::Stats).
+//! The summary of [`JournalStats`](crate::JournalStats).
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct Summary {
     /// Number of lines that are not entries.
     pub unreadable: u64,
     /// The runs.
-    pub runs: Runs,
+    pub runs: RunCounts,
     /// Number of allowed requests.
     pub allowed: u64,
     /// Number of denied requests.
@@ -22,20 +22,20 @@ pub struct Summary {
     /// The width of a bucket of the timelines, in seconds.
     pub bucket_seconds: i64,
     /// Decisions over time.
-    pub timeline: Vec<Bucket>,
+    pub timeline: Vec<TimelineBucket>,
     /// Denials over time by policy, action and principal, the most frequent first.
-    pub denials: Denials,
+    pub denials: DenialSummary,
     /// Operations, those with the most total time first.
-    pub operations: Vec<Took>,
+    pub operations: Vec<DurationSummary>,
     /// Scripts by their SHA-256, those with the most total time first.
-    pub scripts: Vec<Took>,
+    pub scripts: Vec<DurationSummary>,
     /// Resources, the most frequently requested first.
-    pub resources: Vec<Asked>,
+    pub resources: Vec<ResourceSummary>,
 }
 
 /// Counts of runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Runs {
+pub struct RunCounts {
     /// Number of runs that began.
     pub started: u64,
     /// Number of runs that ended. Others still run, or were killed.
@@ -55,7 +55,7 @@ pub struct ResultCount {
 
 /// Decisions in one bucket of the timeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Bucket {
+pub struct TimelineBucket {
     /// The time when the bucket starts.
     pub from: String,
     /// Number of allowed requests.
@@ -66,18 +66,18 @@ pub struct Bucket {
 
 /// Denials by policy, action and principal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Denials {
+pub struct DenialSummary {
     /// Denials by deciding policy, or by none if no permit matched.
-    pub policies: Vec<Denied>,
+    pub policies: Vec<DenialCount>,
     /// Denials by action.
-    pub actions: Vec<Denied>,
+    pub actions: Vec<DenialCount>,
     /// Denials by principal.
-    pub principals: Vec<Denied>,
+    pub principals: Vec<DenialCount>,
 }
 
 /// The denials of one name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Denied {
+pub struct DenialCount {
     /// A policy, an action or a principal. Among policies, `None` means that no permit matched.
     pub name: Option<String>,
     /// Number of denials.
@@ -90,7 +90,7 @@ pub struct Denied {
 
 /// The durations of an operation, or of a script.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Took {
+pub struct DurationSummary {
     /// The operation, or the SHA-256 of the script.
     pub name: String,
     /// Number of calls, or of runs.
@@ -115,7 +115,7 @@ pub struct Took {
 
 /// Decisions about one resource.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Asked {
+pub struct ResourceSummary {
     /// The id of the resource.
     pub resource: String,
     /// Number of decisions.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::chain::{Hash, previous};
+use crate::chain::{LineHash, previous};
 
 /// Number of bytes at the end in which the last whole line is searched.
 const FAR: u64 = 64 << 20;
@@ -13,29 +13,29 @@ const UNFINISHED: usize = 100;
 
 /// The end of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tail {
+pub struct JournalTail {
     /// Length of the journal, in bytes.
     pub length: u64,
     /// The hash of the last whole line.
-    pub head: Hash,
+    pub head: LineHash,
     /// The unfinished text after it, without a newline at the end.
-    pub torn: Option<Torn>,
+    pub torn: Option<TornLine>,
     /// True if the last byte is a newline, or the journal is empty.
     pub ended: bool,
 }
 
 /// A text that is not a whole line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Torn {
+pub struct TornLine {
     /// Number of bytes.
     pub bytes: u64,
     /// Their hash.
-    pub hash: Hash,
+    pub hash: LineHash,
 }
 
-impl Tail {
+impl JournalTail {
     /// The end of an empty journal.
-    pub const EMPTY: Self = Self { length: 0, head: Hash::NONE, torn: None, ended: true };
+    pub const EMPTY: Self = Self { length: 0, head: LineHash::NONE, torn: None, ended: true };
 
     /// Reads the end of a journal.
     ///
@@ -69,11 +69,11 @@ impl Tail {
             let newline = before.iter().rposition(|byte| *byte == b'\n');
             let Some(start) = newline.map(|at| at + 1).or(whole.then_some(0)) else { return Ok(None) };
             let line = before.get(start..).unwrap_or_default();
-            let head = if previous(line).is_some() { Some(Hash::of(line)) } else { None };
+            let head = if previous(line).is_some() { Some(LineHash::of(line)) } else { None };
             if head.is_some() || (start == 0 && whole) {
                 let torn = text.get(if head.is_some() { end + 1 } else { 0 }..).filter(|torn| !torn.is_empty());
-                let torn = torn.map(|torn| Torn { bytes: torn.len() as u64, hash: Hash::of(torn) });
-                return Ok(Some(Self { length, head: head.unwrap_or(Hash::NONE), torn, ended }));
+                let torn = torn.map(|torn| TornLine { bytes: torn.len() as u64, hash: LineHash::of(torn) });
+                return Ok(Some(Self { length, head: head.unwrap_or(LineHash::NONE), torn, ended }));
             }
             unfinished += 1;
             if unfinished > UNFINISHED {
@@ -95,16 +95,16 @@ mod tests {
     use super::*;
     use crate::chain::Chain;
 
-    fn journal(lines: usize) -> (Vec<u8>, Hash) {
-        let (mut chain, mut out) = (Chain::after(Hash::NONE), Vec::new());
+    fn journal(lines: usize) -> (Vec<u8>, LineHash) {
+        let (mut chain, mut out) = (Chain::after(LineHash::NONE), Vec::new());
         for line in 0..lines {
             chain.link(format!("{{\"line\":\"{}\"}}", "x".repeat(line)).as_bytes(), &mut out).unwrap();
         }
         (out, chain.head())
     }
 
-    fn read(bytes: &[u8]) -> io::Result<Tail> {
-        Tail::read(&mut Cursor::new(bytes))
+    fn read(bytes: &[u8]) -> io::Result<JournalTail> {
+        JournalTail::read(&mut Cursor::new(bytes))
     }
 
     #[test]
@@ -112,18 +112,18 @@ mod tests {
         for lines in [0, 1, 2, 300] {
             let (bytes, head) = journal(lines);
             let length = bytes.len() as u64;
-            assert_eq!(read(&bytes).unwrap(), Tail { length, head, torn: None, ended: true });
+            assert_eq!(read(&bytes).unwrap(), JournalTail { length, head, torn: None, ended: true });
             for rest in ["{\"torn", "{\"torn\nand torn aga", "{\"torn\n"] {
                 let text = rest.trim_end_matches('\n');
-                let torn = Some(Torn { bytes: text.len() as u64, hash: Hash::of(text.as_bytes()) });
+                let torn = Some(TornLine { bytes: text.len() as u64, hash: LineHash::of(text.as_bytes()) });
                 let length = length + rest.len() as u64;
-                let tail = Tail { length, head, torn, ended: rest.ends_with('\n') };
+                let tail = JournalTail { length, head, torn, ended: rest.ends_with('\n') };
                 assert_eq!(read(&[&bytes, rest.as_bytes()].concat()).unwrap(), tail, "{lines} {rest}");
             }
         }
         let (bytes, head) = journal(3);
         let cut = &bytes[..bytes.len() - 1];
-        assert_eq!(read(cut).unwrap(), Tail { length: cut.len() as u64, head, torn: None, ended: false });
+        assert_eq!(read(cut).unwrap(), JournalTail { length: cut.len() as u64, head, torn: None, ended: false });
     }
 
     #[test]
@@ -132,8 +132,8 @@ mod tests {
         let torn = vec![b'x'; 100_000];
         bytes.extend(&torn);
         let tail = read(&bytes).unwrap();
-        assert_eq!((tail.head, tail.torn), (head, Some(Torn { bytes: 100_000, hash: Hash::of(&torn) })));
-        let (mut chain, mut bytes) = (Chain::after(Hash::NONE), Vec::new());
+        assert_eq!((tail.head, tail.torn), (head, Some(TornLine { bytes: 100_000, hash: LineHash::of(&torn) })));
+        let (mut chain, mut bytes) = (Chain::after(LineHash::NONE), Vec::new());
         chain.link(format!("{{\"line\":\"{}\"}}", "x".repeat(100_000)).as_bytes(), &mut bytes).unwrap();
         assert_eq!(read(&bytes).unwrap().head, chain.head());
     }

@@ -3,19 +3,19 @@
 use std::collections::HashMap;
 
 /// Counts by name. Of up to `keep` names each count is exact. Beyond, the least frequent are dropped from time to time, and a name that
-/// appears after that may have been seen up to [`Tally::missed`] times more.
+/// appears after that may have been seen up to [`NameTally::missed`] times more.
 ///
-/// A name that was seen more often than [`Top::floor`] is never missing.
+/// A name that was seen more often than [`TopCounts::floor`] is never missing.
 #[derive(Debug, Clone)]
-pub struct Top<T> {
-    names: HashMap<Box<str>, Tally<T>>,
+pub struct TopCounts<T> {
+    names: HashMap<Box<str>, NameTally<T>>,
     keep: usize,
     floor: u64,
 }
 
 /// The count of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally<T> {
+pub struct NameTally<T> {
     /// Number of times it was seen since it is kept.
     pub count: u64,
     /// Maximum number of times it was seen before.
@@ -24,7 +24,7 @@ pub struct Tally<T> {
     pub more: T,
 }
 
-impl<T: Default> Top<T> {
+impl<T: Default> TopCounts<T> {
     /// Creates counts of at least this number of names, and at most twice as many.
     #[must_use]
     pub fn new(keep: usize) -> Self {
@@ -37,7 +37,7 @@ impl<T: Default> Top<T> {
             if self.names.len() >= 2 * self.keep {
                 self.drop_least();
             }
-            let fresh = Tally { count: 0, missed: self.floor, more: T::default() };
+            let fresh = NameTally { count: 0, missed: self.floor, more: T::default() };
             self.names.insert(name.into(), fresh);
         }
         let tally = self.names.entry(name.into()).or_default();
@@ -46,7 +46,7 @@ impl<T: Default> Top<T> {
     }
 
     fn drop_least(&mut self) {
-        let mut totals: Vec<u64> = self.names.values().map(Tally::most).collect();
+        let mut totals: Vec<u64> = self.names.values().map(NameTally::most).collect();
         totals.sort_unstable_by(|a, b| b.cmp(a));
         self.floor = totals.get(self.keep).copied().unwrap_or(self.floor);
         let mut room = self.keep;
@@ -70,14 +70,14 @@ impl<T: Default> Top<T> {
     }
 
     /// Returns all names that are kept, the largest first by `rank`, then by name.
-    pub fn ranked(&self, rank: impl Fn(&Tally<T>) -> u64) -> Vec<(&str, &Tally<T>)> {
+    pub fn ranked(&self, rank: impl Fn(&NameTally<T>) -> u64) -> Vec<(&str, &NameTally<T>)> {
         let mut ranked: Vec<_> = self.names.iter().map(|(name, tally)| (&**name, tally)).collect();
         ranked.sort_unstable_by(|(a, x), (b, y)| rank(y).cmp(&rank(x)).then_with(|| a.cmp(b)));
         ranked
     }
 }
 
-impl<T> Tally<T> {
+impl<T> NameTally<T> {
     fn most(&self) -> u64 {
         self.count + self.missed
     }
@@ -92,7 +92,7 @@ mod tests {
     proptest! {
         #[test]
         fn counts_are_bounds(names in proptest::collection::vec("[a-e]{1,2}|[a-z]{2}", 0..600), keep in 1_usize..20) {
-            let mut top: Top<()> = Top::new(keep);
+            let mut top: TopCounts<()> = TopCounts::new(keep);
             let mut exact: HashMap<&str, u64> = HashMap::new();
             for name in &names {
                 top.count(name);

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::chain::{self, Hash};
-use crate::finding::{Finding, Verdict, What};
-use crate::lines::{Line, Lines};
+use crate::chain::{self, LineHash};
+use crate::finding::{JournalFinding, JournalVerdict, LineProblem};
+use crate::lines::{LineReader, RawLine};
 use crate::mark::Mark;
-use crate::place::Place;
-use crate::runs::Runs;
+use crate::place::JournalPlace;
+use crate::runs::UnendedRuns;
 use crate::sign::PublicKey;
 
 /// Maximum number of listed findings, unfinished lines and unended runs. Further findings and runs are counted.
@@ -27,29 +27,29 @@ const NEAR: usize = 1_024;
 #[derive(Debug)]
 pub struct Verifier {
     keys: Vec<PublicKey>,
-    expected: Option<Hash>,
+    expected: Option<LineHash>,
     names: Vec<Arc<str>>,
     /// The current line.
-    spot: Spot,
-    head: Hash,
+    spot: LineSpot,
+    head: LineHash,
     /// The run of the line before, and its number there.
     before: (String, u64),
-    recent: VecDeque<(Hash, Spot)>,
+    recent: VecDeque<(LineHash, LineSpot)>,
     /// Missing lines that others name as the one before them, with the index of the finding and the other line.
-    absent: Vec<(Hash, usize, Spot)>,
+    absent: Vec<(LineHash, usize, LineSpot)>,
     /// Lines that are in a finding already.
-    known: Vec<Spot>,
-    pieces: Option<Pieces>,
+    known: Vec<LineSpot>,
+    pieces: Option<LooseLines>,
     /// True if the current line has an end, or is too long.
     ended: bool,
     /// The ends of runs that come after a signature and are not signed yet.
-    unsigned: VecDeque<(String, u64, Spot)>,
-    runs: Runs,
-    verdict: Verdict,
+    unsigned: VecDeque<(String, u64, LineSpot)>,
+    runs: UnendedRuns,
+    verdict: JournalVerdict,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Spot {
+struct LineSpot {
     file: usize,
     line: u64,
     /// The number of the line over all files.
@@ -58,8 +58,8 @@ struct Spot {
 
 /// Texts that are not lines of the chain, until it is known whether a mark covers them.
 #[derive(Debug)]
-struct Pieces {
-    spot: Spot,
+struct LooseLines {
+    spot: LineSpot,
     lines: u64,
     bytes: u64,
     hasher: blake3::Hasher,
@@ -68,7 +68,7 @@ struct Pieces {
 }
 
 #[derive(Deserialize)]
-struct Seen<'a> {
+struct LineFields<'a> {
     #[serde(borrow)]
     time: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
@@ -92,8 +92,8 @@ impl Verifier {
             keys: Vec::new(),
             expected: None,
             names: Vec::new(),
-            spot: Spot { file: 0, line: 0, number: 0 },
-            head: Hash::NONE,
+            spot: LineSpot { file: 0, line: 0, number: 0 },
+            head: LineHash::NONE,
             before: (String::new(), 0),
             recent: VecDeque::with_capacity(NEAR),
             absent: Vec::new(),
@@ -101,8 +101,8 @@ impl Verifier {
             pieces: None,
             ended: true,
             unsigned: VecDeque::new(),
-            runs: Runs::default(),
-            verdict: Verdict::default(),
+            runs: UnendedRuns::default(),
+            verdict: JournalVerdict::default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Verifier {
 
     /// Requires a line with this hash.
     #[must_use]
-    pub fn expecting(self, hash: Hash) -> Self {
+    pub fn expecting(self, hash: LineHash) -> Self {
         Self { expected: Some(hash), ..self }
     }
 
@@ -124,7 +124,7 @@ impl Verifier {
     /// If it cannot be read, or begins with a text far too long for a line of a journal.
     pub fn file(&mut self, name: &str, reader: impl BufRead) -> io::Result<()> {
         self.open(name);
-        let mut lines = Lines::new(reader);
+        let mut lines = LineReader::new(reader);
         while let Some(line) = lines.next_line()? {
             if line.too_long && line.number == 1 && !line.bytes.starts_with(b"{") {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "it has no lines of a journal"));
@@ -138,13 +138,13 @@ impl Verifier {
     /// Starts the next file, whose lines follow in [`add`](Self::add): for callers that use each line themselves, too.
     pub fn open(&mut self, name: &str) {
         self.settle(None);
-        self.spot = Spot { file: self.names.len(), line: 0, ..self.spot };
+        self.spot = LineSpot { file: self.names.len(), line: 0, ..self.spot };
         self.names.push(name.into());
         self.verdict.files += 1;
     }
 
     /// Adds the next line of the file.
-    pub fn add(&mut self, line: &Line<'_>) {
+    pub fn add(&mut self, line: &RawLine<'_>) {
         self.spot.line += 1;
         self.spot.number += 1;
         self.verdict.lines += 1;
@@ -156,7 +156,7 @@ impl Verifier {
 
     /// Finishes the check and returns the verdict.
     #[must_use]
-    pub fn finish(mut self) -> Verdict {
+    pub fn finish(mut self) -> JournalVerdict {
         // Unfinished text at the end: a writer was killed, or is writing now. It leaves at most one line. Other text came there in
         // another way, and readers that ignore the chain would take it for entries.
         if let Some(pieces) = self.pieces.take_if(|pieces| !self.ended && pieces.lines == 1 && pieces.are_starts) {
@@ -164,23 +164,23 @@ impl Verifier {
         }
         self.settle(None);
         while let Some((run, sequence, spot)) = self.unsigned.pop_front() {
-            self.tell(spot, Some((&run, sequence)), What::UnsignedRun);
+            self.tell(spot, Some((&run, sequence)), LineProblem::UnsignedRun);
         }
         if let Some(hash) = self.expected {
-            self.tell(self.spot, None, What::Missing { hash });
+            self.tell(self.spot, None, LineProblem::Missing { hash });
         }
         if !self.keys.is_empty() && self.verdict.signed.is_none() {
-            self.tell(self.spot, None, What::Unsigned);
+            self.tell(self.spot, None, LineProblem::Unsigned);
         }
         let Self { runs, head, verdict, .. } = self;
         let (unended, first_unended) = (runs.unended(), runs.first_unended(TOLD));
-        Verdict { runs: runs.count, unended, first_unended, head, ..verdict }
+        JournalVerdict { runs: runs.count, unended, first_unended, head, ..verdict }
     }
 
     fn line(&mut self, text: &[u8]) {
-        let seen = serde_json::from_slice::<Seen<'_>>(text);
+        let seen = serde_json::from_slice::<LineFields<'_>>(text);
         let (Some(previous), Ok(seen)) = (chain::previous(text), seen) else { return self.piece(text) };
-        let hash = Hash::of(text);
+        let hash = LineHash::of(text);
         if self.expected == Some(hash) {
             self.expected = None;
         }
@@ -196,11 +196,11 @@ impl Verifier {
         match mark {
             Some(Mark::Checkpoint { key, signature }) => self.checkpoint(previous, &seen, &key, &signature),
             Some(Mark::Continued { .. }) if self.spot.line > 1 => {
-                self.tell(self.spot, None, What::Misplaced);
+                self.tell(self.spot, None, LineProblem::Misplaced);
             }
             Some(_) => {}
             None if !Self::is_of_run(&seen.event) => {
-                self.tell(self.spot, Some((&seen.run, seen.sequence)), What::Unknown);
+                self.tell(self.spot, Some((&seen.run, seen.sequence)), LineProblem::Unknown);
             }
             None => {
                 let wrong = self.runs.next(&seen.run, seen.sequence, &seen.event).err();
@@ -237,7 +237,7 @@ impl Verifier {
             pieces.are_starts &= is_start(text);
         } else {
             let hasher = blake3::Hasher::new();
-            let mut pieces = Pieces { spot: self.spot, lines: 1, bytes: 0, hasher, are_starts: is_start(text) };
+            let mut pieces = LooseLines { spot: self.spot, lines: 1, bytes: 0, hasher, are_starts: is_start(text) };
             pieces.add(text);
             self.pieces = Some(pieces);
         }
@@ -254,11 +254,11 @@ impl Verifier {
                 false
             }
             (Some(pieces), _) => {
-                self.tell(pieces.spot, None, What::Unreadable);
+                self.tell(pieces.spot, None, LineProblem::Unreadable);
                 true
             }
             (None, Some(_)) => {
-                self.tell(self.spot, None, What::Misplaced);
+                self.tell(self.spot, None, LineProblem::Misplaced);
                 false
             }
             (None, None) => false,
@@ -266,7 +266,7 @@ impl Verifier {
     }
 
     /// Checks the first line of a file, which may continue another file.
-    fn begin(&mut self, previous: Hash, mark: Option<&Mark>) {
+    fn begin(&mut self, previous: LineHash, mark: Option<&Mark>) {
         let continued = if let Some(Mark::Continued { file }) = mark { Some(file) } else { None };
         match continued {
             Some(file) if self.spot.file == 0 => {
@@ -275,28 +275,28 @@ impl Verifier {
             }
             Some(_) if previous == self.head => {}
             None if self.spot.file == 0 => {
-                if previous != Hash::NONE {
-                    self.tell(self.spot, None, What::Removed);
+                if previous != LineHash::NONE {
+                    self.tell(self.spot, None, LineProblem::Removed);
                 }
             }
             _ => {
-                self.tell(self.spot, None, What::NotContinued);
+                self.tell(self.spot, None, LineProblem::NotContinued);
             }
         }
     }
 
     /// Returns whether a line that does not fit is a copy of a recent one; if so, reports it.
-    fn copied(&mut self, hash: Hash) -> bool {
+    fn copied(&mut self, hash: LineHash) -> bool {
         let copied = self.recent.iter().any(|(known, _)| *known == hash);
         if copied && self.known.last() != Some(&self.spot) {
             let place = self.place(self.spot);
             match self.verdict.findings.last_mut() {
-                Some(Finding { place: first, what: What::Inserted { lines }, .. })
+                Some(JournalFinding { place: first, what: LineProblem::Inserted { lines }, .. })
                     if first.journal == place.journal && first.line + *lines == place.line =>
                 {
                     *lines += 1;
                 }
-                _ => drop(self.tell(self.spot, None, What::Inserted { lines: 1 })),
+                _ => drop(self.tell(self.spot, None, LineProblem::Inserted { lines: 1 })),
             }
             self.known.push(self.spot);
         }
@@ -304,7 +304,7 @@ impl Verifier {
     }
 
     /// Reports that a line was not written after the one before it.
-    fn broken(&mut self, previous: Hash, seen: &Seen<'_>) {
+    fn broken(&mut self, previous: LineHash, seen: &LineFields<'_>) {
         let (spot, of) = (self.spot, (&*seen.run, seen.sequence));
         if let Some(at) = self.recent.iter().rposition(|(hash, _)| *hash == previous) {
             // This line follows an earlier one: the lines between them were inserted later.
@@ -312,7 +312,7 @@ impl Verifier {
             if let Some(first) = between.first()
                 && !between.iter().any(|spot| self.known.contains(spot))
             {
-                self.tell(*first, None, What::Inserted { lines: spot.number - first.number });
+                self.tell(*first, None, LineProblem::Inserted { lines: spot.number - first.number });
             }
             return;
         }
@@ -320,9 +320,9 @@ impl Verifier {
         let told = match self.recent.back() {
             Some(&(_, last)) if !gone => {
                 let (run, sequence) = std::mem::take(&mut self.before);
-                self.tell(last, Some((&run, sequence)), What::Edited)
+                self.tell(last, Some((&run, sequence)), LineProblem::Edited)
             }
-            _ => self.tell(spot, Some(of), What::Removed),
+            _ => self.tell(spot, Some(of), LineProblem::Removed),
         };
         if let Some(told) = told {
             self.absent.push((previous, told, spot));
@@ -331,17 +331,17 @@ impl Verifier {
     }
 
     /// Turns the finding about a missing line into a move, if this is that line.
-    fn moved(&mut self, hash: Hash) {
+    fn moved(&mut self, hash: LineHash) {
         let Some(at) = self.absent.iter().position(|(absent, ..)| *absent == hash) else { return };
         let (_, told, spot) = self.absent.swap_remove(at);
         self.known.push(self.spot);
         let (place, after) = (self.place(spot), self.place(self.spot));
         if let Some(finding) = self.verdict.findings.get_mut(told) {
-            *finding = Finding { place, what: What::Moved { after }, run: None, sequence: None };
+            *finding = JournalFinding { place, what: LineProblem::Moved { after }, run: None, sequence: None };
         }
     }
 
-    fn checkpoint(&mut self, previous: Hash, seen: &Seen<'_>, key: &str, signature: &str) {
+    fn checkpoint(&mut self, previous: LineHash, seen: &LineFields<'_>, key: &str, signature: &str) {
         self.verdict.checkpoints += 1;
         let Some(key) = self.keys.iter().find(|known| known.id() == key) else { return };
         if key.signed(signature, previous, &seen.time, &seen.run) {
@@ -350,25 +350,25 @@ impl Verifier {
             self.verdict.signed = Some(self.place(self.spot));
             self.verdict.unsigned = 0;
         } else {
-            self.tell(self.spot, None, What::Forged);
+            self.tell(self.spot, None, LineProblem::Forged);
         }
     }
 
     /// Expects a signature of a run that has ended; it comes soon after.
-    fn wants_signature(&mut self, seen: &Seen<'_>) {
+    fn wants_signature(&mut self, seen: &LineFields<'_>) {
         if self.unsigned.len() == NEAR
             && let Some((run, sequence, spot)) = self.unsigned.pop_front()
         {
-            self.tell(spot, Some((&run, sequence)), What::UnsignedRun);
+            self.tell(spot, Some((&run, sequence)), LineProblem::UnsignedRun);
         }
         self.unsigned.push_back((seen.run.to_string(), seen.sequence, self.spot));
     }
 
-    fn place(&self, spot: Spot) -> Place {
-        Place { journal: self.names.get(spot.file).cloned().unwrap_or_default(), line: spot.line }
+    fn place(&self, spot: LineSpot) -> JournalPlace {
+        JournalPlace { journal: self.names.get(spot.file).cloned().unwrap_or_default(), line: spot.line }
     }
 
-    fn tell_torn(&mut self, spot: Spot) {
+    fn tell_torn(&mut self, spot: LineSpot) {
         if self.verdict.torn.len() < TOLD {
             self.verdict.torn.push(self.place(spot));
         } else {
@@ -377,14 +377,14 @@ impl Verifier {
     }
 
     /// Adds a finding and returns its index, if there is room for it.
-    fn tell(&mut self, spot: Spot, of: Option<(&str, u64)>, what: What) -> Option<usize> {
+    fn tell(&mut self, spot: LineSpot, of: Option<(&str, u64)>, what: LineProblem) -> Option<usize> {
         let told = self.verdict.findings.len();
         if told == TOLD {
             self.verdict.more += 1;
             return None;
         }
         let (run, sequence) = of.map(|(run, sequence)| (run.to_owned(), sequence)).unzip();
-        self.verdict.findings.push(Finding { place: self.place(spot), run, sequence, what });
+        self.verdict.findings.push(JournalFinding { place: self.place(spot), run, sequence, what });
         Some(told)
     }
 }
@@ -401,7 +401,7 @@ fn is_start(line: &[u8]) -> bool {
     begins && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }
 
-impl Pieces {
+impl LooseLines {
     fn add(&mut self, text: &[u8]) {
         self.bytes += text.len() as u64;
         self.hasher.update(text);

@@ -12,7 +12,7 @@ use crate::audit::AuditCommand;
 /// on record.
 #[derive(Debug, Parser)]
 #[command(name = "rex", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
-pub(crate) struct Args {
+pub(crate) struct CliArgs {
     /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
@@ -163,8 +163,8 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "FILE", requires = "policies")]
     pub(crate) entities: Option<PathBuf>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -262,8 +262,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) bus: Option<String>,
     /// How to print the report
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -274,8 +274,8 @@ pub(crate) struct ReachArgs {
     #[arg(long)]
     pub(crate) principal: Option<String>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -288,7 +288,7 @@ pub(crate) struct OpsArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     /// For people
     Human,
     /// For programs
@@ -356,6 +356,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Args::command().debug_assert();
+        super::CliArgs::command().debug_assert();
     }
 }

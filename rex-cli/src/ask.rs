@@ -9,15 +9,15 @@ mod whole;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use rex_core::asked::{AskedError, Written, check_subject};
-use rex_core::{ACTIONS, Asked, Denial, Effect, Request, Subject, Timestamp, Value};
-use rex_policy::{Part, Patch, Policy, Trace, Traced};
+use rex_core::request::{RequestError, RequestSpec, check_subject};
+use rex_core::{ACTIONS, Denial, Effect, Request, RequestBuf, Subject, Timestamp, Value};
+use rex_policy::{ConditionPart, Patch, Policy, PolicyTrace, Trace};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::draw::{line, visible};
 use crate::exit::{Exit, Stop};
-use crate::load::Policies;
+use crate::load::PolicySources;
 use crate::{check, draw, load, print};
 
 #[derive(Debug, clap::Args)]
@@ -55,8 +55,8 @@ pub(crate) struct AskArgs {
     #[arg(long, conflicts_with = "format")]
     patch: bool,
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Decides one request, or all that a call needs, and explains the decision.
@@ -73,17 +73,22 @@ pub(crate) fn ask(args: &AskArgs, color: Color) -> Result<Exit, Stop> {
     }
 }
 
-fn one(args: &AskArgs, at: Timestamp, (policies, policy): (&Policies, &Policy), color: Color) -> Result<Exit, Stop> {
+fn one(
+    args: &AskArgs,
+    at: Timestamp,
+    (policies, policy): (&PolicySources, &Policy),
+    color: Color,
+) -> Result<Exit, Stop> {
     let asked = asked(args, at)?;
     let request = asked.request();
     let trace = policy.trace(&request);
     let patch = policy.patch(&request).filter(|patch| verified(policies, patch, &[request]));
     print(&match (args.patch, args.format) {
         (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
-        (_, Format::Json) => json(policy, &request, &trace, patch.as_ref())?,
-        (_, Format::Human) => human(&request, &trace, patch.as_ref()) + &needs::human(&request),
+        (_, OutputFormat::Json) => json(policy, &request, &trace, patch.as_ref())?,
+        (_, OutputFormat::Human) => human(&request, &trace, patch.as_ref()) + &needs::human(&request),
     })?;
-    if args.format == Format::Human {
+    if args.format == OutputFormat::Human {
         policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
     }
     Ok(if is_allowed(&trace) { Exit::Success } else { Exit::Denied })
@@ -95,11 +100,11 @@ fn is_allowed(trace: &Trace) -> bool {
 }
 
 /// Checks that a patch keeps its promise: with it, the policy allows these requests.
-fn verified(policies: &Policies, patch: &Patch, requests: &[Request<'_>]) -> bool {
+fn verified(policies: &PolicySources, patch: &Patch, requests: &[Request<'_>]) -> bool {
     let mut sources = policies.sources.clone();
     let Some(source) = sources.iter_mut().find(|source| source.name == patch.file) else { return false };
     source.text += &patch.added;
-    let changed = Policies { sources, entities: policies.entities.clone() }.compile();
+    let changed = PolicySources { sources, entities: policies.entities.clone() }.compile();
     changed.is_ok_and(|policy| requests.iter().all(|request| policy.outcome(request).effect == Effect::Allow))
 }
 
@@ -127,7 +132,7 @@ fn object(option: &str, text: Option<&String>) -> Result<BTreeMap<String, Value>
 }
 
 /// Turns an error in a hypothetical request into a usage error.
-fn impossible(error: AskedError) -> Stop {
+fn impossible(error: RequestError) -> Stop {
     let stop = Stop::usage(error.message);
     match error.help {
         Some(help) => stop.with_help(help),
@@ -135,17 +140,17 @@ fn impossible(error: AskedError) -> Stop {
     }
 }
 
-fn asked(args: &AskArgs, at: Timestamp) -> Result<Asked, Stop> {
-    let written = Written {
+fn asked(args: &AskArgs, at: Timestamp) -> Result<RequestBuf, Stop> {
+    let written = RequestSpec {
         action: args.action.as_deref().unwrap_or_default(),
         resource: args.resource.as_deref().unwrap_or_default(),
         attributes: object("--attributes", args.attributes.as_ref())?,
         context: object("--context", args.context.as_ref())?,
     };
-    Asked::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
+    RequestBuf::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
         let lacks = error.message.contains(" lacks ") && args.context.is_none();
         let help = error.help.map(|help| if lacks { format!("give it by `--context`: {help}") } else { help });
-        impossible(AskedError { help, ..error })
+        impossible(RequestError { help, ..error })
     })
 }
 
@@ -213,7 +218,7 @@ fn traces(out: &mut String, trace: &Trace) {
 }
 
 /// Shows the text of a policy, and which parts of it hold.
-fn policy(out: &mut String, role: &str, traced: &Traced) {
+fn policy(out: &mut String, role: &str, traced: &PolicyTrace) {
     // Writing to a string does not fail.
     let _ = writeln!(out, "\n{role} `{}` ({}:{})", line(&traced.id), line(&traced.file), traced.line);
     for text in traced.text.lines() {
@@ -226,7 +231,7 @@ fn policy(out: &mut String, role: &str, traced: &Traced) {
     for conjunct in &traced.conjuncts {
         part(out, "  ", conjunct);
         // The clauses of the conjunct, if there are several.
-        let within = |clause: &&Part| conjunct.text.contains(&clause.text) && conjunct.text != clause.text;
+        let within = |clause: &&ConditionPart| conjunct.text.contains(&clause.text) && conjunct.text != clause.text;
         let clauses: Vec<_> = traced.clauses.iter().filter(within).collect();
         if clauses.len() > 1 {
             clauses.iter().for_each(|clause| part(out, "      ", clause));
@@ -234,7 +239,7 @@ fn policy(out: &mut String, role: &str, traced: &Traced) {
     }
 }
 
-fn part(out: &mut String, indent: &str, part: &Part) {
+fn part(out: &mut String, indent: &str, part: &ConditionPart) {
     let (holds, why) = match &part.holds {
         Ok(true) => ("true ", String::new()),
         Ok(false) => ("FALSE", String::new()),
@@ -244,13 +249,13 @@ fn part(out: &mut String, indent: &str, part: &Part) {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct AskAnswer<'a> {
     decision: &'static str,
     policies: Vec<&'a str>,
     reason: Option<&'a str>,
     message: Option<String>,
-    deciding: Vec<Shown<'a>>,
-    near: Vec<Shown<'a>>,
+    deciding: Vec<ShownTrace<'a>>,
+    near: Vec<ShownTrace<'a>>,
     help: Option<&'a str>,
     patch: Option<ShownPatch<'a>>,
     policy_sha256: Option<String>,
@@ -258,15 +263,15 @@ struct Answer<'a> {
 
 /// The answer to one request.
 #[derive(Serialize)]
-struct One<'a> {
+struct RequestAnswer<'a> {
     #[serde(flatten)]
-    answer: Answer<'a>,
+    answer: AskAnswer<'a>,
     /// The operations that need this action and others, where none needs this one alone.
-    also_needed: Vec<needs::Needing>,
+    also_needed: Vec<needs::NeedingOperation>,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownTrace<'a> {
     id: &'a str,
     effect: &'static str,
     reason: Option<&'a str>,
@@ -310,8 +315,8 @@ impl<'a> ShownPatch<'a> {
     }
 }
 
-impl<'a> Shown<'a> {
-    fn new(traced: &'a Traced) -> Self {
+impl<'a> ShownTrace<'a> {
+    fn new(traced: &'a PolicyTrace) -> Self {
         Self {
             id: &traced.id,
             effect: if traced.permit { "permit" } else { "forbid" },
@@ -327,7 +332,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> ShownPart<'a> {
-    fn new(part: &'a Part) -> Self {
+    fn new(part: &'a ConditionPart) -> Self {
         let (holds, error) = (part.holds.as_ref().ok().copied(), part.holds.as_ref().err());
         Self { text: &part.text, line: part.line, holds, error: error.map(String::as_str), decided: part.decided }
     }
@@ -335,16 +340,16 @@ impl<'a> ShownPart<'a> {
 
 fn json(policy: &Policy, request: &Request<'_>, trace: &Trace, patch: Option<&Patch>) -> Result<String, Stop> {
     let refused = refused(request, trace);
-    let answer = Answer {
+    let answer = AskAnswer {
         policy_sha256: rex_core::Authorize::digest(policy).map(|digest| digest.to_string()),
         patch: patch.map(ShownPatch::new),
-        ..Answer::new(request, trace, refused.as_ref())
+        ..AskAnswer::new(request, trace, refused.as_ref())
     };
-    let answer = One { answer, also_needed: needs::Needing::of(request.action.spec()) };
+    let answer = RequestAnswer { answer, also_needed: needs::NeedingOperation::of(request.action.spec()) };
     serde_json::to_string(&answer).map_err(|error| Stop::internal(error.to_string()))
 }
 
-impl<'a> Answer<'a> {
+impl<'a> AskAnswer<'a> {
     fn new(request: &Request<'_>, trace: &'a Trace, refused: Option<&'a (String, String)>) -> Self {
         let effect = if is_allowed(trace) { Effect::Allow } else { Effect::Deny };
         let denied = denial(request, trace).map(|denial| denial.to_string());
@@ -353,8 +358,8 @@ impl<'a> Answer<'a> {
             policies: trace.decision.policies.iter().map(|id| &**id).collect(),
             reason: trace.decision.reason.as_deref(),
             message: denied.or(refused.map(|(message, _)| message.clone())),
-            deciding: trace.deciding.iter().map(Shown::new).collect(),
-            near: trace.near.iter().map(Shown::new).collect(),
+            deciding: trace.deciding.iter().map(ShownTrace::new).collect(),
+            near: trace.near.iter().map(ShownTrace::new).collect(),
             help: trace.remedy.as_deref().or(refused.map(|(_, help)| help.as_str())),
             patch: None,
             policy_sha256: None,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use rex_core::Timestamp;
 use rex_engine::Engine;
-use rex_policy::{Finding, Levels, Lint, Rejected, Severity, Source};
+use rex_policy::{Finding, Lint, LintLevels, RejectedPolicy, Severity, SourceText};
 use rex_sdk::MemOs;
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::wrong::Wrong;
+use crate::failure::FailureReport;
 use crate::{draw, load, print, sarif};
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let (policies, findings) = match load::either(&policies)? {
         Ok(policy) => {
             let operations = rex_sdk::OPS.iter().map(|operation| (operation.spec().name, operation.spec().needs));
-            let levels = Levels {
+            let levels = LintLevels {
                 allow: args.allow.clone(),
                 deny: args.deny.clone(),
                 operations: operations.collect(),
@@ -71,7 +71,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
             findings.extend(policy.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
             (policy.len(), findings)
         }
-        Err(Rejected { findings }) => (0, findings),
+        Err(RejectedPolicy { findings }) => (0, findings),
     };
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let (failure, warnings) = match &script {
@@ -99,24 +99,24 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// Checks a script; returns its errors and its warnings.
-fn looked_through(script: &Source) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> {
+fn looked_through(script: &SourceText) -> Result<(Option<FailureReport>, Vec<FailureReport>), Stop> {
     // Compiling makes no system call, so any `Os` will do.
     let engine = Engine::builder(Arc::new(MemOs::new())).build().map_err(|error| Stop::internal(error.to_string()))?;
     match engine.check(&script.text) {
-        Ok(warnings) => Ok((None, warnings.iter().map(Wrong::new).collect::<Result<_, _>>()?)),
-        Err(failure) => Ok((Some(Wrong::new(&failure)?), Vec::new())),
+        Ok(warnings) => Ok((None, warnings.iter().map(FailureReport::new).collect::<Result<_, _>>()?)),
+        Err(failure) => Ok((Some(FailureReport::new(&failure)?), Vec::new())),
     }
 }
 
-fn summary(policies: usize, script: Option<&Source>) -> String {
+fn summary(policies: usize, script: Option<&SourceText>) -> String {
     let plural = if policies == 1 { "policy" } else { "policies" };
     let script = script.map_or(String::new(), |script| format!(", `{}` compiles", script.name));
     format!("{policies} {plural}, all valid{script}")
 }
 
 /// Prints why policies are rejected.
-pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exit {
-    if format == Format::Json {
+pub(crate) fn rejected(rejected: &RejectedPolicy, format: OutputFormat, color: Color) -> Exit {
+    if format == OutputFormat::Json {
         match json(0, &rejected.findings, None) {
             Ok(text) => drop(print(&text)),
             Err(stop) => draw::message(color, &stop.message, None),
@@ -130,15 +130,15 @@ pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exi
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct CheckOutput<'a> {
     policies: usize,
-    findings: Vec<FoundOne<'a>>,
-    script: Option<&'a Wrong>,
+    findings: Vec<ShownFinding<'a>>,
+    script: Option<&'a FailureReport>,
 }
 
 /// A finding in a policy, in the promised JSON format.
 #[derive(Serialize)]
-pub(crate) struct FoundOne<'a> {
+pub(crate) struct ShownFinding<'a> {
     code: Option<&'a str>,
     severity: &'static str,
     message: &'a str,
@@ -148,7 +148,7 @@ pub(crate) struct FoundOne<'a> {
     column: usize,
 }
 
-impl<'a> FoundOne<'a> {
+impl<'a> ShownFinding<'a> {
     pub(crate) fn new(finding: &'a Finding) -> Self {
         Self {
             code: finding.code,
@@ -162,7 +162,8 @@ impl<'a> FoundOne<'a> {
     }
 }
 
-fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result<String, Stop> {
-    let findings = findings.iter().map(FoundOne::new).collect();
-    serde_json::to_string(&Found { policies, findings, script }).map_err(|error| Stop::internal(error.to_string()))
+fn json(policies: usize, findings: &[Finding], script: Option<&FailureReport>) -> Result<String, Stop> {
+    let findings = findings.iter().map(ShownFinding::new).collect();
+    serde_json::to_string(&CheckOutput { policies, findings, script })
+        .map_err(|error| Stop::internal(error.to_string()))
 }

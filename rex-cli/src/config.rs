@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::args::Format;
+use crate::args::OutputFormat;
 use crate::defaults::{Origin, Setting, Settings};
 use crate::exit::{Exit, Stop};
 use crate::print;
@@ -24,8 +24,8 @@ pub(crate) struct ShowArgs {
     /// Script whose `rex.toml` counts (default: the one of the current folder)
     script: Option<PathBuf>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// A default, as it is printed.
@@ -63,8 +63,8 @@ pub(crate) fn config(command: &ConfigCommand) -> Result<Exit, Stop> {
         SettingRow::new("bus", settings.bus.as_ref(), "not set: the system bus", String::clone),
     ];
     let text = match args.format {
-        Format::Json => serde_json::to_string(&rows).map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => human(&rows, settings.file.as_deref()),
+        OutputFormat::Json => serde_json::to_string(&rows).map_err(|error| Stop::internal(error.to_string()))?,
+        OutputFormat::Human => human(&rows, settings.file.as_deref()),
     };
     print(&text).map(|()| Exit::Success)
 }

@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rex_core::Decision;
-use rex_policy::{Change, Diff, Difference, Examined, Policy};
+use rex_policy::{DecisionChange, ExaminedAction, Policy, PolicyDiff, PolicyDifference};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::operation::ShownOperation;
-use crate::patience::{Patience, PatienceArgs};
+use crate::patience::{PatienceArgs, SolverPatience};
 use crate::{check, draw, load, print};
 
 pub(crate) const EXIT_CODES: &str = "Where this `rex` was built with proofs and the solver cvc5 is there (see `rex policy prove --help`), what is found is all there is.
@@ -46,8 +46,8 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     patience: PatienceArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Reports the requests that a newer policy decides differently.
@@ -70,10 +70,12 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     }
     let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {
-        Format::Json => serde_json::to_string(&Shown::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => human(&diff, patience),
+        OutputFormat::Json => {
+            serde_json::to_string(&DiffOutput::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?
+        }
+        OutputFormat::Human => human(&diff, patience),
     })?;
-    let fails = |change: Change| !args.fail_on_new || change == Change::Allowed;
+    let fails = |change: DecisionChange| !args.fail_on_new || change == DecisionChange::Allowed;
     let told = diff.differences.iter().any(|it| fails(it.change));
     let may_be = diff.examined.iter().any(|it| it.undecided.iter().any(|(change, _)| fails(*change)));
     let unknown = diff.examined.is_empty() && diff.untried > 0;
@@ -81,17 +83,17 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// Finds all differences, with proofs; `None` without a solver.
-fn all(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
+fn all(older: &Policy, newer: &Policy, patience: SolverPatience) -> Result<Option<PolicyDiff>, Stop> {
     asked(older, newer, patience, true)
 }
 
 /// Finds one difference for each action and type of principal; `None` without a solver.
-pub(crate) fn first(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
+pub(crate) fn first(older: &Policy, newer: &Policy, patience: SolverPatience) -> Result<Option<PolicyDiff>, Stop> {
     asked(older, newer, patience, false)
 }
 
 #[cfg(feature = "prove")]
-fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Result<Option<Diff>, Stop> {
+fn asked(older: &Policy, newer: &Policy, patience: SolverPatience, all: bool) -> Result<Option<PolicyDiff>, Stop> {
     let Some(mut solver) = crate::solver::if_there(patience)? else { return Ok(None) };
     let diff = rex_policy::Prover::new(&mut solver).and_then(|mut prover| match all {
         true => prover.diff(older, newer),
@@ -110,18 +112,18 @@ pub(crate) fn can_prove() -> bool {
 
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
-fn asked(_: &Policy, _: &Policy, _: Patience, _: bool) -> Result<Option<Diff>, Stop> {
+fn asked(_: &Policy, _: &Policy, _: SolverPatience, _: bool) -> Result<Option<PolicyDiff>, Stop> {
     Ok(None)
 }
 
-fn human(diff: &Diff, patience: Patience) -> String {
+fn human(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let mut out = String::new();
-    for change in [Change::Allowed, Change::Denied] {
+    for change in [DecisionChange::Allowed, DecisionChange::Denied] {
         let all: Vec<_> = diff.differences.iter().filter(|difference| difference.change == change).collect();
         if !all.is_empty() {
             let _ = writeln!(out, "{}:", word(change).replace('_', " "));
         }
-        let mark = if change == Change::Allowed { '+' } else { '-' };
+        let mark = if change == DecisionChange::Allowed { '+' } else { '-' };
         for alike in all.chunk_by(|one, other| one.action() == other.action() && because(one) == because(other)) {
             for difference in alike {
                 let _ = writeln!(out, "{mark} {}", draw::line(&difference.example.to_string()));
@@ -141,7 +143,7 @@ fn human(diff: &Diff, patience: Patience) -> String {
 }
 
 /// Says how far the search is a proof.
-fn found(diff: &Diff, patience: Patience) -> String {
+fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let none = diff.differences.is_empty();
     if diff.examined.is_empty() {
         let requests = crate::replay::requests(diff.requests as u64);
@@ -158,11 +160,11 @@ fn found(diff: &Diff, patience: Patience) -> String {
     if diff.proved && none {
         return "proved: the same is allowed\n".to_owned();
     }
-    let differs = |examined: &Examined| {
+    let differs = |examined: &ExaminedAction| {
         diff.differences.iter().any(|it| it.action() == examined.action && it.principal() == examined.principal)
     };
     let (proved, undecided): (Vec<_>, Vec<_>) = diff.examined.iter().partition(|examined| examined.is_proved());
-    let (told, same): (Vec<&Examined>, Vec<_>) = proved.into_iter().partition(|it| differs(it));
+    let (told, same): (Vec<&ExaminedAction>, Vec<_>) = proved.into_iter().partition(|it| differs(it));
     let mut out = String::new();
     if !told.is_empty() {
         let _ = writeln!(out, "proved: nothing else is newly allowed or denied of {}", named(&told));
@@ -188,7 +190,7 @@ fn untried(count: usize) -> String {
 }
 
 /// Lists actions, each with the types of principal examined.
-fn named(examined: &[&Examined]) -> String {
+fn named(examined: &[&ExaminedAction]) -> String {
     let actions = examined.chunk_by(|one, other| one.action == other.action).map(|alike| {
         let principals: Vec<_> = alike.iter().map(|it| it.principal.to_lowercase()).collect();
         let action = alike.first().map(|it| it.action.to_string()).unwrap_or_default();
@@ -198,7 +200,7 @@ fn named(examined: &[&Examined]) -> String {
 }
 
 /// Says what decided before, and what decides now.
-fn because(difference: &Difference) -> String {
+fn because(difference: &PolicyDifference) -> String {
     let by = |decision: &Decision| {
         let ids: Vec<_> = decision.policies.iter().map(|id| format!("`{id}`")).collect();
         ids.join(", ")
@@ -211,32 +213,32 @@ fn because(difference: &Difference) -> String {
             Some(format!("{} {forbids} it{reason}", by(decision)))
         }
     };
-    let Difference { change, before, after, lets, .. } = difference;
+    let PolicyDifference { change, before, after, lets, .. } = difference;
     if let Some(word) = lets {
-        let (lets, now) = if *change == Change::Allowed { (after, "now") } else { (before, "before") };
+        let (lets, now) = if *change == DecisionChange::Allowed { (after, "now") } else { (before, "before") };
         return format!("`@allow(\"{word}\")` of {} lets that go {now}, and nothing else does", by(lets));
     }
     match change {
-        Change::Allowed => {
+        DecisionChange::Allowed => {
             let before = denied(before, "forbade").unwrap_or_else(|| "no permit matched".to_owned());
             format!("{before}, now {} allows it", by(after))
         }
-        Change::Denied => {
+        DecisionChange::Denied => {
             let after = denied(after, "forbids").unwrap_or_else(|| "no permit matches".to_owned());
             format!("{} allowed it, now {after}", by(before))
         }
     }
 }
 
-fn word(change: Change) -> &'static str {
+fn word(change: DecisionChange) -> &'static str {
     match change {
-        Change::Allowed => "newly_allowed",
-        Change::Denied => "newly_denied",
+        DecisionChange::Allowed => "newly_allowed",
+        DecisionChange::Denied => "newly_denied",
     }
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct DiffOutput<'a> {
     proved: bool,
     requests: usize,
     /// Number of policies in only one of the two without a request.
@@ -263,7 +265,7 @@ struct ShownUndecided<'a> {
 }
 
 impl<'a> ShownExamined<'a> {
-    fn new(examined: &'a Examined) -> Self {
+    fn new(examined: &'a ExaminedAction) -> Self {
         let undecided = examined.undecided.iter();
         let undecided = undecided.map(|(change, reason)| ShownUndecided { change: word(*change), reason });
         Self {
@@ -290,8 +292,8 @@ struct ShownDifference<'a> {
     lets: Option<&'a str>,
 }
 
-impl<'a> Shown<'a> {
-    fn new(diff: &'a Diff) -> Self {
+impl<'a> DiffOutput<'a> {
+    fn new(diff: &'a PolicyDiff) -> Self {
         let differences = diff.differences.iter().map(|difference| ShownDifference {
             change: word(difference.change),
             action: difference.action().to_string(),

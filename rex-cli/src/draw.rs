@@ -8,11 +8,11 @@ use miette::{
     SourceCode, SourceSpan, SpanContents,
 };
 use rex_audit::text;
-use rex_policy::{Finding, Source};
+use rex_policy::{Finding, SourceText};
 
 use crate::args::Color;
 use crate::complain;
-use crate::wrong::Wrong;
+use crate::failure::FailureReport;
 
 /// Returns whether to use colors on this stream.
 fn colored(color: Color, stream: &impl IsTerminal) -> bool {
@@ -77,7 +77,7 @@ pub(crate) fn finding(color: Color, finding: &Finding) {
     let (source, label) = Excerpt::of(label, finding.source_name(), finding.source_text());
     diagnostic(
         color,
-        &Drawn {
+        &DrawnFinding {
             severity: finding.severity().unwrap_or(Severity::Error),
             message: visible(&finding.message),
             help: finding.help.as_deref().map(visible),
@@ -92,7 +92,7 @@ pub(crate) fn finding(color: Color, finding: &Finding) {
 pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
     diagnostic(
         color,
-        &Drawn {
+        &DrawnFinding {
             severity: Severity::Error,
             message: visible(message),
             help: help.map(visible),
@@ -138,17 +138,17 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Draws the error of a run, and any further errors, at their places in the script.
-pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
+pub(crate) fn failure(color: Color, failure: &FailureReport, script: &SourceText) {
     in_script(color, Severity::Error, failure, script);
     failure.more.iter().for_each(|other| in_script(color, Severity::Error, other, script));
 }
 
 /// Draws a suspicious place of a script.
-pub(crate) fn warning(color: Color, warning: &Wrong, script: &Source) {
+pub(crate) fn warning(color: Color, warning: &FailureReport, script: &SourceText) {
     in_script(color, Severity::Warning, warning, script);
 }
 
-fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source) {
+fn in_script(color: Color, severity: Severity, failure: &FailureReport, script: &SourceText) {
     let label = failure.line.and_then(|line| place(&script.text, line, failure.column)).map(|(offset, length)| {
         LabeledSpan::new(Some(visible(failure.operation.as_deref().unwrap_or("here"))), offset, length)
     });
@@ -156,7 +156,7 @@ fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source)
     let (source, label) = Excerpt::of(label, &script.name, &script.text);
     diagnostic(
         color,
-        &Drawn {
+        &DrawnFinding {
             severity,
             message: visible(&failure.message),
             help: failure.help.as_deref().map(visible),
@@ -183,7 +183,7 @@ fn place(text: &str, line: u32, column: Option<u32>) -> Option<(usize, usize)> {
 }
 
 #[derive(Debug)]
-struct Drawn {
+struct DrawnFinding {
     severity: Severity,
     message: String,
     help: Option<String>,
@@ -260,15 +260,15 @@ impl SourceCode for Excerpt {
     }
 }
 
-impl fmt::Display for Drawn {
+impl fmt::Display for DrawnFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Drawn {}
+impl std::error::Error for DrawnFinding {}
 
-impl Diagnostic for Drawn {
+impl Diagnostic for DrawnFinding {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.code.as_ref().map(|code| Box::new(code) as Box<dyn fmt::Display>)
     }
@@ -294,7 +294,7 @@ mod tests {
         let label = LabeledSpan::new(Some("here".to_owned()), offset, length);
         let (source, label) = Excerpt::of(Some(label), "s", text);
         let message = "wrong".to_owned();
-        let drawn = Drawn { severity: Severity::Error, message, help: None, code: None, source, label };
+        let drawn = DrawnFinding { severity: Severity::Error, message, help: None, code: None, source, label };
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_wrap_lines(false);
         handler.render_report(&mut out, &drawn).unwrap();

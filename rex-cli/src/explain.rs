@@ -181,7 +181,7 @@ fn markdown(lint: &Lint) -> String {
 }
 
 #[derive(Serialize)]
-struct Explained<'a> {
+struct ExplainOutput<'a> {
     code: &'a str,
     name: &'a str,
     severity: &'a str,
@@ -191,7 +191,7 @@ struct Explained<'a> {
 }
 
 fn json(lints: &[&Lint]) -> Result<String, Stop> {
-    let explained = |lint: &&Lint| Explained {
+    let explained = |lint: &&Lint| ExplainOutput {
         code: lint.code,
         name: lint.name,
         severity: severity(lint.severity),

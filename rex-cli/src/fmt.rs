@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use rex_policy::formatted;
 use serde::Serialize;
 
-use crate::args::{Color, Format};
+use crate::args::{Color, OutputFormat};
 use crate::exit::{Exit, Stop};
-use crate::replace::{self, Rights};
+use crate::replace::{self, FileRights};
 use crate::{check, draw, load, print};
 
 #[derive(Debug, clap::Args)]
@@ -20,8 +20,8 @@ pub(crate) struct FmtArgs {
     #[arg(long)]
     check: bool,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Formats policies. Changes nothing unless all of them can be parsed.
@@ -35,35 +35,35 @@ pub(crate) fn fmt(args: &FmtArgs, color: Color) -> Result<Exit, Stop> {
             Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
         };
         let changed = text != source.text;
-        files.push(SaidFile { name: source.name.clone(), changed });
+        files.push(FmtFile { name: source.name.clone(), changed });
         if changed {
             changes.push((path, source, text));
         }
     }
     for (path, source, text) in &changes {
         if !args.check {
-            replace::file(path, Rights::Kept, |mut file| file.write_all(text.as_bytes()))
+            replace::file(path, FileRights::Kept, |mut file| file.write_all(text.as_bytes()))
                 .map_err(|error| Stop::usage(format!("`{}` cannot be written: {error}", path.display())))?;
         }
-        if args.format == Format::Human {
+        if args.format == OutputFormat::Human {
             let laid_out = || format!("laid out {}", draw::line(&source.name));
             print(&if args.check { draw::visible(source.diff(text).trim_end()) } else { laid_out() })?;
         }
     }
-    if args.format == Format::Json {
-        let said = serde_json::to_string(&Said { files });
+    if args.format == OutputFormat::Json {
+        let said = serde_json::to_string(&FmtOutput { files });
         print(&said.map_err(|error| Stop::internal(error.to_string()))?)?;
     }
     Ok(if args.check && !changes.is_empty() { Exit::Script } else { Exit::Success })
 }
 
 #[derive(Serialize)]
-struct Said {
-    files: Vec<SaidFile>,
+struct FmtOutput {
+    files: Vec<FmtFile>,
 }
 
 #[derive(Serialize)]
-struct SaidFile {
+struct FmtFile {
     name: String,
     /// `true` if the file was not formatted; it is now, or with `--check` would be.
     changed: bool,

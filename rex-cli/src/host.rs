@@ -4,8 +4,8 @@ mod actor;
 mod broker;
 mod changes;
 mod doctor;
-mod given;
 mod guard;
+mod inputs;
 mod journal;
 mod lines;
 mod link;
@@ -13,10 +13,10 @@ mod notices;
 #[cfg(feature = "otel")]
 mod otel;
 mod plan;
+mod report;
 mod rotate;
 mod run;
 mod supervise;
-mod told;
 mod watch;
 mod wire;
 

@@ -4,16 +4,16 @@ mod proof;
 
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Change, Place, Recorded, Replay};
+use rex_audit::{JournalPlace, RecordedRequest, Replay, ReplayChange};
 use rex_core::{ACTIONS, Authorize, Decision, Effect, Request};
-use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Breadth, LearnedPermit, LearnedPolicy, Learner, Policy, PolicyLimits, SourceText, Vocabulary};
 use serde::Serialize;
 
-use self::proof::Proof;
-use crate::args::{Color, Format, PolicyArgs};
+use self::proof::ExactComparison;
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::patience::PatienceArgs;
-use crate::recorded::{ShownUnreadable, TrustArgs, Unreadable};
+use crate::recorded::{JournalProblems, ShownUnreadable, TrustArgs};
 use crate::replay::requests;
 use crate::{check, complain, diff, draw, load, print, recorded};
 
@@ -61,8 +61,8 @@ pub(crate) struct LearnArgs {
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
     /// Extent of the generalization of requests that were seen
-    #[arg(long, value_enum, default_value_t = Wide::Siblings)]
-    breadth: Wide,
+    #[arg(long, value_enum, default_value_t = Generalize::Siblings)]
+    breadth: Generalize,
     /// Permit also what was denied
     #[arg(long)]
     include_denied: bool,
@@ -77,12 +77,12 @@ pub(crate) struct LearnArgs {
     #[command(flatten)]
     trust: TrustArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Wide {
+enum Generalize {
     /// For itself
     Exact,
     /// For what is beside it and alike
@@ -91,18 +91,18 @@ enum Wide {
     Directory,
 }
 
-impl From<Wide> for Breadth {
-    fn from(wide: Wide) -> Self {
+impl From<Generalize> for Breadth {
+    fn from(wide: Generalize) -> Self {
         match wide {
-            Wide::Exact => Self::Exact,
-            Wide::Siblings => Self::Siblings,
-            Wide::Directory => Self::Directory,
+            Generalize::Exact => Self::Exact,
+            Generalize::Siblings => Self::Siblings,
+            Generalize::Directory => Self::Directory,
         }
     }
 }
 
 impl LearnArgs {
-    fn takes(&self, recorded: &Recorded) -> bool {
+    fn takes(&self, recorded: &RecordedRequest) -> bool {
         self.include_denied || recorded.effect == Effect::Allow
     }
 
@@ -124,7 +124,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         None => None,
     };
     let seen = see(args, keep.as_ref())?;
-    let Seen { learned, exact, redacted, unreadable } = seen;
+    let LearnedRequests { learned, exact, redacted, unreadable } = seen;
     let nothing = learned.requests == 0 && learned.unnamed.is_empty() && redacted.is_empty();
     if let Some(stop) = unreadable.distrusted(args.trust).filter(|_| !(nothing && unreadable.is_of_no_journal())) {
         complain(unreadable.human().trim_start_matches('\n'));
@@ -139,7 +139,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     }
     let entities = args.entities.as_deref().map(load::file).transpose()?;
     let compile = |text: &str| {
-        let source = Source { name: NAME.to_owned(), text: text.to_owned() };
+        let source = SourceText { name: NAME.to_owned(), text: text.to_owned() };
         Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
     };
     let policy = match compile(&learned.text) {
@@ -148,35 +148,38 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     };
     let replay = again(args, &policy)?;
     let exact = exact.filter(|text| text.len() <= PROVED_BYTES).and_then(|text| compile(&text).ok());
-    let proof =
-        exact.map(|exact| diff::first(&exact, &policy, args.patience.timeout)).transpose()?.flatten().map(Proof::new);
-    let told = Told {
+    let proof = exact
+        .map(|exact| diff::first(&exact, &policy, args.patience.timeout))
+        .transpose()?
+        .flatten()
+        .map(ExactComparison::new);
+    let told = LearnReport {
         learned: &learned,
         replay: &replay,
         proof: proof.as_ref(),
         redacted: &redacted,
         unreadable: &unreadable,
     };
-    if args.format == Format::Json {
+    if args.format == OutputFormat::Json {
         print(&told.json()?)?;
     } else {
         print(&learned.text)?;
         complain(&told.human());
     }
-    let all = replay.count(Change::Denied) == 0 && redacted.is_empty() && learned.left_out == 0;
+    let all = replay.count(ReplayChange::Denied) == 0 && redacted.is_empty() && learned.left_out == 0;
     Ok(if all && learned.unnamed.is_empty() { Exit::Success } else { Exit::Found })
 }
 
 /// The learned policy, and the requests that were not learned.
-struct Seen {
-    learned: Learned,
+struct LearnedRequests {
+    learned: LearnedPolicy,
     /// The exact policy, which allows only the resources that were seen; `None` if nothing can be proved with it.
     exact: Option<String>,
-    redacted: Vec<Place>,
-    unreadable: Unreadable,
+    redacted: Vec<JournalPlace>,
+    unreadable: JournalProblems,
 }
 
-fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<Seen, Stop> {
+fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<LearnedRequests, Stop> {
     let mut learner = Learner::new(args.breadth.into(), keep);
     let mut exact = diff::can_prove().then(|| Learner::new(Breadth::Exact, keep));
     let mut redacted = Vec::new();
@@ -198,7 +201,7 @@ fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<Seen, Stop> {
         }
         Ok(())
     })?;
-    Ok(Seen { learned: learner.learn(), exact: exact.map(|exact| exact.learn().text), redacted, unreadable })
+    Ok(LearnedRequests { learned: learner.learn(), exact: exact.map(|exact| exact.learn().text), redacted, unreadable })
 }
 
 /// Replays the recorded requests under the learned policy, as if those that it was learned from had been allowed.
@@ -207,7 +210,7 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
         let effect = if args.takes(&recorded) { Effect::Allow } else { Effect::Deny };
         if !recorded.redacted {
-            replay.add(&Recorded { effect, ..recorded }, &AsRun(policy));
+            replay.add(&RecordedRequest { effect, ..recorded }, &AsRun(policy));
         }
         Ok(())
     })?;
@@ -227,20 +230,20 @@ impl Authorize for AsRun<'_> {
 }
 
 /// The report on a learned policy.
-struct Told<'a> {
-    learned: &'a Learned,
+struct LearnReport<'a> {
+    learned: &'a LearnedPolicy,
     replay: &'a Replay,
-    proof: Option<&'a Proof>,
-    redacted: &'a [Place],
-    unreadable: &'a Unreadable,
+    proof: Option<&'a ExactComparison>,
+    redacted: &'a [JournalPlace],
+    unreadable: &'a JournalProblems,
 }
 
-impl Told<'_> {
+impl LearnReport<'_> {
     fn human(&self) -> String {
         let Self { learned, replay, proof, .. } = self;
         let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
         let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
-        let missing = replay.count(Change::Denied) + self.redacted.len() as u64;
+        let missing = replay.count(ReplayChange::Denied) + self.redacted.len() as u64;
         out += &match missing {
             0 => "all that was seen is allowed\n".to_owned(),
             missing => format!("all that was seen is allowed but {}\n", requests(missing)),
@@ -250,7 +253,7 @@ impl Told<'_> {
         out += &denied(replay);
         out += &besides(learned);
         out += &newly_allowed(replay);
-        out += &proof.map_or_else(String::new, Proof::human);
+        out += &proof.map_or_else(String::new, ExactComparison::human);
         for (place, forbid) in &learned.held {
             out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
         }
@@ -291,11 +294,11 @@ impl Told<'_> {
 
     fn json(&self) -> Result<String, Stop> {
         let Self { learned, replay, .. } = self;
-        let shown = Shown {
+        let shown = LearnOutput {
             policy: &learned.text,
             requests: learned.requests,
-            still_denied: replay.count(Change::Denied),
-            newly_allowed: replay.count(Change::Allowed),
+            still_denied: replay.count(ReplayChange::Denied),
+            newly_allowed: replay.count(ReplayChange::Allowed),
             redacted: self.redacted.len() as u64,
             left_out: learned.left_out,
             permits: learned.permits.iter().map(ShownPermit::new).collect(),
@@ -312,7 +315,7 @@ impl Told<'_> {
 
 fn denied(replay: &Replay) -> String {
     let mut out = String::new();
-    for (difference, concerned) in replay.of(Change::Denied) {
+    for (difference, concerned) in replay.of(ReplayChange::Denied) {
         let by = match &difference.after[..] {
             [] => difference.reason.clone().unwrap_or_else(|| "no permit matches".to_owned()),
             ids => format!("`{}` forbids it", ids.join("`, `")),
@@ -326,7 +329,7 @@ fn denied(replay: &Replay) -> String {
     out
 }
 
-fn besides(learned: &Learned) -> String {
+fn besides(learned: &LearnedPolicy) -> String {
     let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
     let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" }.to_owned();
     for (permit, beyond) in beyond {
@@ -338,10 +341,10 @@ fn besides(learned: &Learned) -> String {
 
 fn newly_allowed(replay: &Replay) -> String {
     let mut out = String::new();
-    if replay.count(Change::Allowed) > 0 {
-        let now = requests(replay.count(Change::Allowed));
+    if replay.count(ReplayChange::Allowed) > 0 {
+        let now = requests(replay.count(ReplayChange::Allowed));
         out += &format!("and so of what was denied: {now}\n");
-        for (_, concerned) in replay.of(Change::Allowed) {
+        for (_, concerned) in replay.of(ReplayChange::Allowed) {
             for resource in &concerned.resources {
                 out += &format!("    {}\n", draw::line(resource));
             }
@@ -351,7 +354,7 @@ fn newly_allowed(replay: &Replay) -> String {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct LearnOutput<'a> {
     policy: &'a str,
     requests: u64,
     still_denied: u64,
@@ -367,7 +370,7 @@ struct Shown<'a> {
     /// Paths that name a process by its number, which differs in another run.
     fleeting: &'a [String],
     /// The proof, or `null`.
-    proof: Option<&'a Proof>,
+    proof: Option<&'a ExactComparison>,
     unread: ShownUnreadable<'a>,
 }
 

@@ -11,11 +11,10 @@ mod config;
 mod defaults;
 mod diff;
 mod draw;
-#[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
-mod elsewhere;
 mod examples;
 mod exit;
 mod explain;
+mod failure;
 mod fmt;
 mod habits;
 #[cfg(all(feature = "host", target_os = "linux"))]
@@ -37,7 +36,8 @@ mod sarif;
 #[cfg(feature = "prove")]
 mod solver;
 mod test;
-mod wrong;
+#[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
+mod unsupported;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -48,12 +48,12 @@ use clap::{CommandFactory, Parser};
 use rex_core::Authorize;
 use rex_policy::Policy;
 
-use crate::args::{Args, Color, Command, PolicyCommand, SchemaFormat};
-#[cfg(not(all(feature = "host", target_os = "linux")))]
-use crate::elsewhere as host;
+use crate::args::{CliArgs, Color, Command, PolicyCommand, SchemaFormat};
 use crate::exit::{Exit, Stop};
 #[cfg(feature = "prove")]
 pub use crate::solver::Cvc5;
+#[cfg(not(all(feature = "host", target_os = "linux")))]
+use crate::unsupported as host;
 
 /// Runs the whole command: reads the arguments, acts on them, prints, and returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -68,7 +68,7 @@ pub type Decide = fn(Policy) -> Arc<dyn Authorize>;
 /// enforces on its own.
 #[doc(hidden)]
 pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> ExitCode {
-    let exit = match Args::try_parse_from(habits::respelled(args)) {
+    let exit = match CliArgs::try_parse_from(habits::respelled(args)) {
         Ok(args) => dispatch(args, decide),
         Err(error) => {
             // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
@@ -80,8 +80,8 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> Ex
     exit.into()
 }
 
-fn dispatch(args: Args, decide: Decide) -> Exit {
-    let Args { color, mut command } = args;
+fn dispatch(args: CliArgs, decide: Decide) -> Exit {
+    let CliArgs { color, mut command } = args;
     let filled = defaults::fill(&mut command);
     let result = filled.and_then(|()| perform(command, color, decide));
     result.unwrap_or_else(|stop| {
@@ -121,7 +121,7 @@ fn perform(command: Command, color: Color, decide: Decide) -> Result<Exit, Stop>
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "rex", &mut script);
+            clap_complete::generate(shell, &mut CliArgs::command(), "rex", &mut script);
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
         }
         Command::Man { command } => {
@@ -137,7 +137,7 @@ fn perform(command: Command, color: Color, decide: Decide) -> Result<Exit, Stop>
 
 /// Returns the command whose manual page is asked for.
 fn manual(names: &[String]) -> Result<clap::Command, Stop> {
-    let mut command = Args::command();
+    let mut command = CliArgs::command();
     command.build();
     for name in names.iter().flat_map(|name| name.split('-')) {
         let found = command.find_subcommand(name).cloned();

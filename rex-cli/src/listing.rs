@@ -39,7 +39,7 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     }
     let text = match args.format {
         ListFormat::Json => {
-            let rows: Vec<_> = chosen.iter().map(|spec| Row::of(spec)).collect();
+            let rows: Vec<_> = chosen.iter().map(|spec| OperationRow::of(spec)).collect();
             serde_json::to_string_pretty(&rows).map_err(|error| Stop::internal(error.to_string()))?
         }
         ListFormat::Human if !is_one => list(&chosen, &functions),
@@ -96,20 +96,20 @@ fn list(specs: &[&OpSpec], functions: &[Function]) -> String {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct OperationRow<'a> {
     name: &'a str,
     call: String,
     aliases: &'a [&'a str],
     needs: Vec<String>,
-    params: Vec<Param<'a>>,
-    returns: Returns<'a>,
+    params: Vec<ParamRow<'a>>,
+    returns: ReturnsRow<'a>,
     doc: &'a str,
     errors: Vec<&'a str>,
-    example: Example<'a>,
+    example: ExampleRow<'a>,
 }
 
 #[derive(Serialize)]
-struct Param<'a> {
+struct ParamRow<'a> {
     name: &'a str,
     kind: &'a str,
     required: bool,
@@ -118,18 +118,18 @@ struct Param<'a> {
 }
 
 #[derive(Serialize)]
-struct Returns<'a> {
+struct ReturnsRow<'a> {
     kind: &'a str,
     doc: &'a str,
 }
 
 #[derive(Serialize)]
-struct Example<'a> {
+struct ExampleRow<'a> {
     args: &'a str,
     returns: &'a str,
 }
 
-impl<'a> Row<'a> {
+impl<'a> OperationRow<'a> {
     fn of(spec: &'a OpSpec) -> Self {
         Self {
             name: spec.name,
@@ -139,7 +139,7 @@ impl<'a> Row<'a> {
             params: spec
                 .params
                 .iter()
-                .map(|param| Param {
+                .map(|param| ParamRow {
                     name: param.name,
                     kind: param.kind.as_str(),
                     required: param.default.is_none(),
@@ -147,10 +147,10 @@ impl<'a> Row<'a> {
                     doc: param.doc,
                 })
                 .collect(),
-            returns: Returns { kind: spec.returns.kind, doc: spec.returns.doc },
+            returns: ReturnsRow { kind: spec.returns.kind, doc: spec.returns.doc },
             doc: spec.doc,
             errors: spec.errors.iter().map(|code| code.as_str()).collect(),
-            example: Example { args: spec.example.args, returns: spec.example.returns },
+            example: ExampleRow { args: spec.example.args, returns: spec.example.returns },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rex_core::{Principal, Value};
-use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, RejectedPolicy, SourceText, Vocabulary};
 
 use crate::args::PolicyArgs;
 use crate::exit::Stop;
@@ -17,12 +17,12 @@ const MAX_BYTES: u64 = 64 << 20;
 const MARK: char = '\u{feff}';
 
 /// Reads a script. Its name is for messages.
-pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, Stop> {
+pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<SourceText, Stop> {
     match (code, path) {
-        (Some(code), _) => Ok(Source { name: "-e".to_owned(), text: code.to_owned() }),
+        (Some(code), _) => Ok(SourceText { name: "-e".to_owned(), text: code.to_owned() }),
         (None, Some(path)) if path == Path::new("-") => {
             let text = utf8("standard input", std::io::stdin().lock())?;
-            Ok(Source { name: "standard input".to_owned(), text })
+            Ok(SourceText { name: "standard input".to_owned(), text })
         }
         // The byte order mark stays: the hash of a script is that of its whole file.
         (None, Some(path)) => read(path),
@@ -40,15 +40,15 @@ pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
 }
 
 /// Reads a text file, without the byte order mark that some editors add.
-pub(crate) fn file(path: &Path) -> Result<Source, Stop> {
-    let Source { name, text } = read(path)?;
-    Ok(Source { name, text: text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text) })
+pub(crate) fn file(path: &Path) -> Result<SourceText, Stop> {
+    let SourceText { name, text } = read(path)?;
+    Ok(SourceText { name, text: text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text) })
 }
 
-fn read(path: &Path) -> Result<Source, Stop> {
+fn read(path: &Path) -> Result<SourceText, Stop> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
-    Ok(Source { text: utf8(&name, file)?, name })
+    Ok(SourceText { text: utf8(&name, file)?, name })
 }
 
 pub(crate) fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {
@@ -77,40 +77,40 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
 
 /// The sources of a policy.
 #[derive(Debug)]
-pub(crate) struct Policies {
-    pub(crate) sources: Vec<Source>,
-    pub(crate) entities: Option<Source>,
+pub(crate) struct PolicySources {
+    pub(crate) sources: Vec<SourceText>,
+    pub(crate) entities: Option<SourceText>,
 }
 
-impl Policies {
+impl PolicySources {
     /// Reads policies of other files, with the same entities.
     pub(crate) fn beside(&self, named: &[PathBuf]) -> Result<Self, Stop> {
         Ok(Self { sources: sources(named)?, entities: self.entities.clone() })
     }
 
-    pub(crate) fn compile(&self) -> Result<Policy, Rejected> {
+    pub(crate) fn compile(&self) -> Result<Policy, RejectedPolicy> {
         Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 
     /// Compiles properties: each statement has an annotation `@prove`.
     #[cfg(feature = "prove")]
-    pub(crate) fn properties(&self) -> Result<Policy, Rejected> {
+    pub(crate) fn properties(&self) -> Result<Policy, RejectedPolicy> {
         Policy::properties(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 
     /// Compiles policies or properties, for a command that decides nothing by them.
-    pub(crate) fn either(&self) -> Result<Policy, Rejected> {
+    pub(crate) fn either(&self) -> Result<Policy, RejectedPolicy> {
         Policy::compile_either(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 }
 
 /// Compiles the policy of all these files.
-pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
+pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, RejectedPolicy>, Stop> {
     policies(args).map(|policies| policies.compile())
 }
 
 /// Compiles the policies or properties of all these files, for a command that decides nothing by them.
-pub(crate) fn either(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
+pub(crate) fn either(args: &PolicyArgs) -> Result<Result<Policy, RejectedPolicy>, Stop> {
     policies(args).map(|policies| policies.either())
 }
 
@@ -127,15 +127,15 @@ pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     Ok(paths)
 }
 
-fn sources(named: &[PathBuf]) -> Result<Vec<Source>, Stop> {
+fn sources(named: &[PathBuf]) -> Result<Vec<SourceText>, Stop> {
     policy_files(named)?.iter().map(|path| file(path)).collect()
 }
 
 /// Reads all these files; those of a folder in the order of their names.
-pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
+pub(crate) fn policies(args: &PolicyArgs) -> Result<PolicySources, Stop> {
     let sources = sources(&args.policies)?;
     let entities = args.entities.as_deref().map(file).transpose()?;
-    Ok(Policies { sources, entities })
+    Ok(PolicySources { sources, entities })
 }
 
 /// Lists the files below a folder whose names end with `end`.

@@ -1,7 +1,7 @@
 //! A request as an example, in its JSON format.
 
 use rex_core::Value;
-use rex_policy::Operation;
+use rex_policy::ExampleRequest;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -16,7 +16,7 @@ pub(crate) struct ShownOperation {
 }
 
 impl ShownOperation {
-    pub(crate) fn new(operation: &Operation) -> Self {
+    pub(crate) fn new(operation: &ExampleRequest) -> Self {
         let request = operation.asked.request();
         let facts = operation.facts().into_iter().map(|(name, value)| (name.to_owned(), value));
         Self {

@@ -10,15 +10,15 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct PatienceArgs {
     /// Time limit of the solver for one question: `500ms`, `5s`, `2m`
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = Patience::parse)]
-    pub(crate) timeout: Patience,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = SolverPatience::parse)]
+    pub(crate) timeout: SolverPatience,
 }
 
 /// The time limit of a solver for one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Patience(pub(crate) Duration);
+pub(crate) struct SolverPatience(pub(crate) Duration);
 
-impl Patience {
+impl SolverPatience {
     /// Parses `500ms`, `5s`, `2m` or `1h`.
     fn parse(text: &str) -> Result<Self, String> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -45,7 +45,7 @@ impl Patience {
     }
 }
 
-impl fmt::Display for Patience {
+impl fmt::Display for SolverPatience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         if millis.is_multiple_of(1_000) { write!(f, "{}s", millis / 1_000) } else { write!(f, "{millis}ms") }
@@ -59,15 +59,18 @@ mod tests {
     #[test]
     fn a_time_has_a_unit() {
         for (text, millis) in [("1ms", 1), ("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("24h", 86_400_000)] {
-            assert_eq!(Patience::parse(text), Ok(Patience(Duration::from_millis(millis))), "{text}");
+            assert_eq!(SolverPatience::parse(text), Ok(SolverPatience(Duration::from_millis(millis))), "{text}");
         }
         for text in
             ["", "5", "s", "0s", "0ms", "25h", "-1s", "1.5s", "5 s", "5S", "5sec", "99999999999999999999s", "٥s"]
         {
-            assert!(Patience::parse(text).is_err(), "{text}");
+            assert!(SolverPatience::parse(text).is_err(), "{text}");
         }
-        assert_eq!(Patience::parse("5"), Err("it has no unit: `5s` is seconds, `5ms` is milliseconds".to_owned()));
-        assert_eq!(Patience(Duration::from_millis(1_500)).to_string(), "1500ms");
-        assert_eq!(Patience(Duration::from_secs(120)).to_string(), "120s");
+        assert_eq!(
+            SolverPatience::parse("5"),
+            Err("it has no unit: `5s` is seconds, `5ms` is milliseconds".to_owned())
+        );
+        assert_eq!(SolverPatience(Duration::from_millis(1_500)).to_string(), "1500ms");
+        assert_eq!(SolverPatience(Duration::from_secs(120)).to_string(), "120s");
     }
 }

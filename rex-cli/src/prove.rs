@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::args::{Format, PolicyArgs};
+use crate::args::{OutputFormat, PolicyArgs};
 use crate::patience::PatienceArgs;
 
 pub(crate) const HELP: &str = "A property is a policy, and its annotation says what it states:
@@ -39,8 +39,8 @@ pub(crate) struct ProveArgs {
     #[command(flatten)]
     patience: PatienceArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Reports that this command can prove nothing.
@@ -57,15 +57,17 @@ pub(crate) use with_solver::prove;
 mod with_solver {
     use std::fmt::Write;
 
-    use rex_policy::{Finding, Levels, Lint, Operation, Policy, Proof, ProveError, Prover, Severity, Verdict};
+    use rex_policy::{
+        ExampleRequest, Finding, Lint, LintLevels, Policy, ProofVerdict, PropertyProof, ProveError, Prover, Severity,
+    };
     use serde::Serialize;
 
     use super::ProveArgs;
-    use crate::args::{Color, Format};
-    use crate::check::FoundOne;
+    use crate::args::{Color, OutputFormat};
+    use crate::check::ShownFinding;
     use crate::exit::{Exit, Stop};
     use crate::operation::ShownOperation;
-    use crate::patience::Patience;
+    use crate::patience::SolverPatience;
     use crate::solver::Cvc5;
     use crate::{check, draw, load, print};
 
@@ -78,7 +80,7 @@ mod with_solver {
         let stated = policies.beside(&args.properties)?;
         let same = args.same.as_ref().map(|path| policies.beside(std::slice::from_ref(path))).transpose()?;
         let compiled = policies.compile().and_then(|policy| {
-            Ok((policy, stated.properties()?, same.as_ref().map(load::Policies::compile).transpose()?))
+            Ok((policy, stated.properties()?, same.as_ref().map(load::PolicySources::compile).transpose()?))
         });
         let (policy, stated, same) = match compiled {
             Ok(compiled) => compiled,
@@ -92,11 +94,11 @@ mod with_solver {
             Err(ProveError::Property(found)) => return Ok(check::rejected(&found, args.format, color)),
             Err(error) => return Err(Stop::usage(error.to_string())),
         };
-        let shown = Shown::new(&proofs, &findings);
+        let shown = ProveOutput::new(&proofs, &findings);
         let sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
         print(&match args.format {
-            Format::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
-            Format::Human => {
+            OutputFormat::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
+            OutputFormat::Human => {
                 findings.iter().for_each(|finding| draw::finding(color, finding));
                 human(&shown, patience)
             }
@@ -106,7 +108,8 @@ mod with_solver {
 
     /// Runs the lints on properties, without those about decisions: properties decide nothing.
     fn found(stated: &Policy) -> Vec<Finding> {
-        let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..Levels::default() };
+        let levels =
+            LintLevels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..LintLevels::default() };
         let mut findings = stated.lints(&levels);
         // The lints include the warnings that have a code.
         findings.extend(stated.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
@@ -118,17 +121,17 @@ mod with_solver {
         policy: &Policy,
         stated: &Policy,
         same: Option<(&Policy, &std::path::Path)>,
-    ) -> Result<Vec<Proof>, ProveError> {
+    ) -> Result<Vec<PropertyProof>, ProveError> {
         let mut prover = Prover::new(solver)?;
         let mut proofs = prover.prove(policy, stated)?;
         if let Some((other, path)) = same {
             let verdict = prover.same(policy, other)?;
-            proofs.push(Proof { property: path.display().to_string(), claim: "it means the same", verdict });
+            proofs.push(PropertyProof { property: path.display().to_string(), claim: "it means the same", verdict });
         }
         Ok(proofs)
     }
 
-    fn human(shown: &Shown<'_>, patience: Patience) -> String {
+    fn human(shown: &ProveOutput<'_>, patience: SolverPatience) -> String {
         let mut out = String::new();
         for one in &shown.properties {
             let _ = writeln!(out, "{:<9} {}: {}", one.verdict, draw::line(one.property), one.claim);
@@ -144,7 +147,7 @@ mod with_solver {
                 let _ = writeln!(out, "    {}", draw::line(reason));
             }
         }
-        let Shown { proved, refuted, undecided, vacuous, .. } = shown;
+        let ProveOutput { proved, refuted, undecided, vacuous, .. } = shown;
         let _ = writeln!(out, "\n{proved} proved, {refuted} refuted, {undecided} undecided, {vacuous} vacuous");
         if *undecided > 0 {
             let _ = writeln!(out, "{}", patience.advice());
@@ -153,14 +156,14 @@ mod with_solver {
     }
 
     #[derive(Serialize)]
-    struct Shown<'a> {
+    struct ProveOutput<'a> {
         proved: usize,
         refuted: usize,
         undecided: usize,
         vacuous: usize,
         properties: Vec<ShownProof<'a>>,
         /// The findings in the properties.
-        findings: Vec<FoundOne<'a>>,
+        findings: Vec<ShownFinding<'a>>,
     }
 
     #[derive(Serialize)]
@@ -174,8 +177,8 @@ mod with_solver {
         reasons: &'a [String],
     }
 
-    impl<'a> Shown<'a> {
-        fn new(proofs: &'a [Proof], findings: &'a [Finding]) -> Self {
+    impl<'a> ProveOutput<'a> {
+        fn new(proofs: &'a [PropertyProof], findings: &'a [Finding]) -> Self {
             let properties: Vec<_> = proofs.iter().map(ShownProof::new).collect();
             let count = |verdict| properties.iter().filter(|one| one.verdict == verdict).count();
             Self {
@@ -184,13 +187,13 @@ mod with_solver {
                 undecided: count("undecided"),
                 vacuous: count("vacuous"),
                 properties,
-                findings: findings.iter().map(FoundOne::new).collect(),
+                findings: findings.iter().map(ShownFinding::new).collect(),
             }
         }
     }
 
     impl<'a> ShownProof<'a> {
-        fn new(proof: &'a Proof) -> Self {
+        fn new(proof: &'a PropertyProof) -> Self {
             let mut shown = Self {
                 property: &proof.property,
                 claim: proof.claim,
@@ -201,12 +204,13 @@ mod with_solver {
                 reasons: &[],
             };
             match &proof.verdict {
-                Verdict::Proved => {}
-                Verdict::Vacuous(why) => (shown.verdict, shown.why) = ("vacuous", Some(why.as_str())),
-                Verdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
-                Verdict::Refuted(it) => {
+                ProofVerdict::Proved => {}
+                ProofVerdict::Vacuous(why) => (shown.verdict, shown.why) = ("vacuous", Some(why.as_str())),
+                ProofVerdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
+                ProofVerdict::Refuted(it) => {
                     shown.verdict = "refuted";
-                    shown.operations = it.operations.iter().map(|it: &Operation| ShownOperation::new(it)).collect();
+                    shown.operations =
+                        it.operations.iter().map(|it: &ExampleRequest| ShownOperation::new(it)).collect();
                     shown.policies = it.policies.iter().map(|id| &**id).collect();
                     shown.why = Some(it.why);
                 }

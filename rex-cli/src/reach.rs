@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use rex_core::{ActionSpec, Extent, Place, Principal};
-use rex_policy::Exception;
+use rex_core::{ActionSpec, Extent, Principal, ReachPlace};
+use rex_policy::ReachException;
 use serde::Serialize;
 
-use crate::args::{Color, Format, ReachArgs};
+use crate::args::{Color, OutputFormat, ReachArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
@@ -20,7 +20,7 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
     let reach = policy.reach(principal.as_ref());
     let reach: Vec<_> = reach.iter().collect();
     let exceptions = policy.exceptions(principal.as_ref());
-    if args.format == Format::Json {
+    if args.format == OutputFormat::Json {
         print(&json(principal.as_ref(), &reach, &exceptions)?)?;
     } else {
         for warning in policy.warnings() {
@@ -32,9 +32,9 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// An action and its extent.
-type Reached<'a> = (&'static ActionSpec, &'a Extent);
+type ActionExtent<'a> = (&'static ActionSpec, &'a Extent);
 
-fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> String {
+fn human(principal: Option<&Principal>, reach: &[ActionExtent<'_>], exceptions: &[ReachException]) -> String {
     let who = principal.map_or("any principal".to_owned(), |principal| draw::line(&principal.to_string()));
     if reach.is_empty() {
         return format!("Nothing can be permitted to {who}.\n");
@@ -57,7 +57,7 @@ fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exc
 }
 
 /// Writes the places of each namespace; actions with the same places share them.
-fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
+fn write_reach(out: &mut String, indent: &str, reach: &[ActionExtent<'_>]) {
     for space in reach.chunk_by(|(a, _), (b, _)| a.namespace == b.namespace) {
         let namespace = space.first().map_or("", |(action, _)| action.namespace);
         let _ = writeln!(out, "{indent}{namespace}");
@@ -82,16 +82,16 @@ fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
     }
 }
 
-pub(crate) fn place_text(place: &Place) -> String {
+pub(crate) fn place_text(place: &ReachPlace) -> String {
     match place {
-        Place::Exactly(id) => draw::line(id),
-        Place::Below(id) => format!("{} and all below it", draw::line(id)),
-        Place::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
+        ReachPlace::Exactly(id) => draw::line(id),
+        ReachPlace::Below(id) => format!("{} and all below it", draw::line(id)),
+        ReachPlace::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
     }
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReachOutput<'a> {
     principal: Option<String>,
     reach: Vec<ShownAction<'a>>,
     exceptions: Vec<ShownException<'a>>,
@@ -108,18 +108,18 @@ struct ShownException<'a> {
 #[derive(Serialize)]
 struct ShownAction<'a> {
     action: String,
-    places: Vec<ShownPlace<'a>>,
+    places: Vec<ReachedPlace<'a>>,
 }
 
 /// A place. No bound is a place, too, so that a program that reads only places sees it.
 #[derive(Serialize)]
-pub(crate) struct ShownPlace<'a> {
+pub(crate) struct ReachedPlace<'a> {
     kind: &'static str,
     id: Option<&'a str>,
 }
 
 impl<'a> ShownException<'a> {
-    fn new(exception: &'a Exception) -> Self {
+    fn new(exception: &'a ReachException) -> Self {
         Self {
             policy: &exception.policy,
             reason: exception.reason.as_deref(),
@@ -130,30 +130,34 @@ impl<'a> ShownException<'a> {
 }
 
 impl<'a> ShownAction<'a> {
-    fn new((action, extent): Reached<'a>) -> Self {
+    fn new((action, extent): ActionExtent<'a>) -> Self {
         let places = match extent {
-            Extent::Anything => vec![ShownPlace::ANYTHING],
-            Extent::Within(places) => places.iter().map(ShownPlace::new).collect(),
+            Extent::Anything => vec![ReachedPlace::ANYTHING],
+            Extent::Within(places) => places.iter().map(ReachedPlace::new).collect(),
         };
         Self { action: action.to_string(), places }
     }
 }
 
-impl<'a> ShownPlace<'a> {
+impl<'a> ReachedPlace<'a> {
     pub(crate) const ANYTHING: Self = Self { kind: "anything", id: None };
 
-    pub(crate) fn new(place: &'a Place) -> Self {
+    pub(crate) fn new(place: &'a ReachPlace) -> Self {
         let (kind, id) = match place {
-            Place::Exactly(id) => ("exactly", id),
-            Place::Below(id) => ("below", id),
-            Place::Prefix(text) => ("prefix", text),
+            ReachPlace::Exactly(id) => ("exactly", id),
+            ReachPlace::Below(id) => ("below", id),
+            ReachPlace::Prefix(text) => ("prefix", text),
         };
         Self { kind, id: Some(id) }
     }
 }
 
-fn json(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> Result<String, Stop> {
-    let shown = Shown {
+fn json(
+    principal: Option<&Principal>,
+    reach: &[ActionExtent<'_>],
+    exceptions: &[ReachException],
+) -> Result<String, Stop> {
+    let shown = ReachOutput {
         principal: principal.map(ToString::to_string),
         reach: reach.iter().copied().map(ShownAction::new).collect(),
         exceptions: exceptions.iter().map(ShownException::new).collect(),

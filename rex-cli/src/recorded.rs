@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Hash, Place, Recorded, Requests, Runs, Start, Unread, Verdict, Verifier};
+use rex_audit::{
+    FileStart, JournalPlace, JournalVerdict, KnownRuns, LineHash, RecordedRequest, RequestReader, UnreadLine, Verifier,
+};
 use rex_core::ActionSpec;
 use serde::Serialize;
 
@@ -27,15 +29,15 @@ pub(crate) struct TrustArgs {
 
 /// The problems of journals: unreadable lines, changes, and runs without an end.
 #[derive(Debug, Default)]
-pub(crate) struct Unreadable {
+pub(crate) struct JournalProblems {
     lines: u64,
-    first: Vec<Unread>,
+    first: Vec<UnreadLine>,
     /// Number of these lines that are records outside the hash chain.
     outside: u64,
     /// Number of these lines that a killed writer left unfinished: no act followed them.
     torn: u64,
     changes: u64,
-    first_changes: Vec<(Place, String)>,
+    first_changes: Vec<(JournalPlace, String)>,
     /// `true` if a line is in a chain.
     chained: bool,
     /// Number of runs without an end, and the first of them.
@@ -48,18 +50,18 @@ pub(crate) fn each(
     table: &'static [&'static ActionSpec],
     journals: &[PathBuf],
     trust: TrustArgs,
-    mut each: impl FnMut(Recorded) -> Result<(), Stop>,
-) -> Result<Unreadable, Stop> {
-    let (mut runs, mut unreadable) = (Runs::default(), Unreadable::default());
+    mut each: impl FnMut(RecordedRequest) -> Result<(), Stop>,
+) -> Result<JournalProblems, Stop> {
+    let (mut runs, mut unreadable) = (KnownRuns::default(), JournalProblems::default());
     let (mut verifier, mut before) = (Verifier::new(), None);
     for path in journals {
         let (name, reader) = open(path)?;
         // A file that does not continue the one before it is another journal.
-        if before.take().is_some_and(|before| !goes_on(path, before)) {
+        if before.take().is_some_and(|before| !continues(path, before)) {
             unreadable.judge(std::mem::take(&mut verifier).finish());
         }
         before = Some(&**path);
-        let requests = Requests::new(table, &name, reader, &mut runs).verified_by(&mut verifier);
+        let requests = RequestReader::new(table, &name, reader, &mut runs).verified_by(&mut verifier);
         let requests = if trust.allow_broken_chain { requests } else { requests.chained() };
         for line in requests {
             match line.map_err(|error| cannot(&name, &error))? {
@@ -77,8 +79,8 @@ pub(crate) fn each(
     Ok(unreadable)
 }
 
-fn goes_on(path: &Path, before: &Path) -> bool {
-    let start = File::open(path).and_then(|file| Start::read(BufReader::new(file)));
+fn continues(path: &Path, before: &Path) -> bool {
+    let start = File::open(path).and_then(|file| FileStart::read(BufReader::new(file)));
     let file = start.ok().flatten().and_then(|start| start.continues);
     file.is_some_and(|file| before.file_name().is_some_and(|name| *name == *file))
 }
@@ -96,8 +98,8 @@ fn cannot(name: &str, error: &std::io::Error) -> Stop {
     Stop::usage(format!("the journal `{name}` cannot be read: {error}"))
 }
 
-impl Unreadable {
-    fn add(&mut self, unread: Unread) {
+impl JournalProblems {
+    fn add(&mut self, unread: UnreadLine) {
         self.lines += 1;
         self.outside += u64::from(unread.outside);
         if self.first.len() < NAMED {
@@ -106,17 +108,17 @@ impl Unreadable {
     }
 
     /// Counts a request that the journal holds only a part of.
-    pub(crate) fn add_redacted(&mut self, place: Place) {
-        self.add(Unread {
+    pub(crate) fn add_redacted(&mut self, place: JournalPlace) {
+        self.add(UnreadLine {
             place,
             why: "it is redacted: the journal does not hold all that was asked for".to_owned(),
             outside: false,
         });
     }
 
-    fn judge(&mut self, verdict: Verdict) {
+    fn judge(&mut self, verdict: JournalVerdict) {
         self.torn += verdict.torn.len() as u64;
-        self.chained |= verdict.head != Hash::NONE;
+        self.chained |= verdict.head != LineHash::NONE;
         self.changes += verdict.findings.len() as u64 + verdict.more;
         self.add_unended(verdict.unended, verdict.first_unended);
         for finding in verdict.findings {
@@ -239,15 +241,15 @@ pub(crate) struct ShownPlace<'a> {
 }
 
 impl<'a> ShownPlace<'a> {
-    pub(crate) fn new(place: &'a Place) -> Self {
+    pub(crate) fn new(place: &'a JournalPlace) -> Self {
         Self { journal: &place.journal, line: place.line }
     }
 }
 
 impl<'a> ShownUnreadable<'a> {
-    pub(crate) fn new(unreadable: &'a Unreadable) -> Self {
-        let shown = |unread: &'a Unread| ShownUnread { place: ShownPlace::new(&unread.place), why: &unread.why };
-        let changed = |(place, why): &'a (Place, String)| ShownUnread { place: ShownPlace::new(place), why };
+    pub(crate) fn new(unreadable: &'a JournalProblems) -> Self {
+        let shown = |unread: &'a UnreadLine| ShownUnread { place: ShownPlace::new(&unread.place), why: &unread.why };
+        let changed = |(place, why): &'a (JournalPlace, String)| ShownUnread { place: ShownPlace::new(place), why };
         Self {
             lines: unreadable.lines,
             torn: unreadable.torn,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The owner and the mode of a file that replaces another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rights {
+pub(crate) enum FileRights {
     /// The owner is the writer; this is the mode, as far as the umask allows.
     New(u32),
     /// Owner, group and mode are kept. If they cannot be, the old file stays.
@@ -15,7 +15,7 @@ pub(crate) enum Rights {
 }
 
 /// Writes a file beside this one, then renames it. A link is followed; anything but a regular file, such as a terminal, is written to.
-pub(crate) fn file(path: &Path, rights: Rights, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn file(path: &Path, rights: FileRights, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let (path, old) = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return write(&OpenOptions::new().write(true).open(path)?),
         Ok(metadata) => (fs::canonicalize(path)?, Some(metadata)),
@@ -23,10 +23,10 @@ pub(crate) fn file(path: &Path, rights: Rights, write: impl FnOnce(&File) -> io:
         Err(error) => return Err(error),
     };
     let (mode, kept) = match rights {
-        Rights::New(mode) => (mode, None),
-        Rights::Kept => (0o600, old),
+        FileRights::New(mode) => (mode, None),
+        FileRights::Kept => (0o600, old),
     };
-    let fresh = Fresh(beside(&path)?);
+    let fresh = FreshFile(beside(&path)?);
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh.0)?;
     write(&file)?;
     kept.map_or(Ok(()), |old| keep(&file, &old))?;
@@ -55,9 +55,9 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// A file that is removed when dropped, unless it was renamed before.
-struct Fresh(PathBuf);
+struct FreshFile(PathBuf);
 
-impl Drop for Fresh {
+impl Drop for FreshFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    const NEW: Rights = Rights::New(0o600);
+    const NEW: FileRights = FileRights::New(0o600);
 
     #[test]
     fn a_file_is_as_it_was_or_as_it_is_now() {
@@ -96,7 +96,7 @@ mod tests {
         let owner = if mine.uid() == 0 { (12_345, 12_346) } else { (mine.uid(), mine.gid()) };
         std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o4666)).unwrap();
-        file(&path, Rights::Kept, |mut file| file.write_all(b"two")).unwrap();
+        file(&path, FileRights::Kept, |mut file| file.write_all(b"two")).unwrap();
         let kept = fs::metadata(&path).unwrap();
         assert_eq!((kept.uid(), kept.gid(), kept.mode() & 0o7777), (owner.0, owner.1, 0o4666));
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");

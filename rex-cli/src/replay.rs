@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use rex_audit::replay::{Concerned, Difference};
-use rex_audit::{Change, Replay};
+use rex_audit::replay::{ConcernedRequests, ReplayDifference};
+use rex_audit::{Replay, ReplayChange};
 use rex_core::{ACTIONS, Effect};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::recorded::{ShownPlace, ShownUnreadable, TrustArgs, Unreadable};
+use crate::recorded::{JournalProblems, ShownPlace, ShownUnreadable, TrustArgs};
 use crate::{check, draw, load, print, recorded};
 
 pub(crate) const EXIT_CODES: &str =
@@ -32,8 +32,8 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 /// Decides the recorded requests again.
@@ -52,7 +52,7 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         Ok(())
     })?;
     redacted.into_iter().for_each(|place| unreadable.add_redacted(place));
-    if args.format == Format::Json {
+    if args.format == OutputFormat::Json {
         print(&json(&replay, &unreadable)?)?;
     } else {
         for warning in policy.warnings() {
@@ -70,14 +70,14 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
     }
 }
 
-fn human(replay: &Replay, unreadable: &Unreadable) -> String {
+fn human(replay: &Replay, unreadable: &JournalProblems) -> String {
     let mut out = match (replay.requests, replay.requests - replay.same) {
         (0, _) => "no request is on record\n".to_owned(),
         (1, 0) => format!("the one request{} would be decided as it was\n", of(unreadable)),
         (all, 0) => format!("all {all} requests{} would be decided as they were\n", of(unreadable)),
         (all, changed) => format!("{changed} of {all} requests{} would be decided otherwise\n", of(unreadable)),
     };
-    for change in Change::ALL {
+    for change in ReplayChange::ALL {
         let differences = replay.of(change);
         if !differences.is_empty() {
             out += &format!("\n{}: {}\n", title(change), requests(replay.count(change)));
@@ -97,15 +97,15 @@ fn human(replay: &Replay, unreadable: &Unreadable) -> String {
 }
 
 /// Says which requests were decided.
-fn of(unreadable: &Unreadable) -> &'static str {
+fn of(unreadable: &JournalProblems) -> &'static str {
     if unreadable.is_empty() { " on record" } else { " that could be read" }
 }
 
-fn one(difference: &Difference, concerned: &Concerned) -> String {
+fn one(difference: &ReplayDifference, concerned: &ConcernedRequests) -> String {
     let mark = match difference.change {
-        Change::Denied => '-',
-        Change::Allowed => '+',
-        Change::Others => '~',
+        ReplayChange::Denied => '-',
+        ReplayChange::Allowed => '+',
+        ReplayChange::Others => '~',
     };
     let (first, last) = (&concerned.first, &concerned.last);
     let places = if first == last { first.to_string() } else { format!("{first} to {last}") };
@@ -127,7 +127,7 @@ fn one(difference: &Difference, concerned: &Concerned) -> String {
 }
 
 /// Says what decided before, and what decides now.
-fn because(difference: &Difference) -> String {
+fn because(difference: &ReplayDifference) -> String {
     let by = |ids: &[String]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
     let (before, after) = (by(&difference.before), by(&difference.after));
     let reason = difference.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
@@ -141,18 +141,18 @@ fn because(difference: &Difference) -> String {
         _ => format!("{before} forbade it"),
     };
     match (difference.change, difference.denied) {
-        (Change::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
-        (Change::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
-        (Change::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
-        (Change::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
+        (ReplayChange::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
+        (ReplayChange::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
+        (ReplayChange::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
+        (ReplayChange::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
     }
 }
 
-fn title(change: Change) -> &'static str {
+fn title(change: ReplayChange) -> &'static str {
     match change {
-        Change::Denied => "newly denied",
-        Change::Allowed => "newly allowed",
-        Change::Others => "decided by others",
+        ReplayChange::Denied => "newly denied",
+        ReplayChange::Allowed => "newly allowed",
+        ReplayChange::Others => "decided by others",
     }
 }
 
@@ -162,7 +162,7 @@ pub(crate) fn requests(count: u64) -> String {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReplayOutput<'a> {
     requests: u64,
     same: u64,
     denied: u64,
@@ -192,12 +192,12 @@ struct ShownChange<'a> {
 }
 
 impl<'a> ShownChange<'a> {
-    fn new((difference, concerned): (&'a Difference, &'a Concerned)) -> Self {
+    fn new((difference, concerned): (&'a ReplayDifference, &'a ConcernedRequests)) -> Self {
         Self {
             change: match difference.change {
-                Change::Denied => "newly_denied",
-                Change::Allowed => "newly_allowed",
-                Change::Others => "decided_by_others",
+                ReplayChange::Denied => "newly_denied",
+                ReplayChange::Allowed => "newly_allowed",
+                ReplayChange::Others => "decided_by_others",
             },
             principal: &difference.principal,
             action: &difference.action,
@@ -214,17 +214,17 @@ impl<'a> ShownChange<'a> {
     }
 }
 
-fn json(replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
-    let shown = Shown {
+fn json(replay: &Replay, unreadable: &JournalProblems) -> Result<String, Stop> {
+    let shown = ReplayOutput {
         requests: replay.requests,
         same: replay.same,
         denied: replay.denied,
-        newly_denied: replay.count(Change::Denied),
-        newly_allowed: replay.count(Change::Allowed),
-        decided_by_others: replay.count(Change::Others),
+        newly_denied: replay.count(ReplayChange::Denied),
+        newly_allowed: replay.count(ReplayChange::Allowed),
+        decided_by_others: replay.count(ReplayChange::Others),
         uncounted: replay.uncounted,
         without_start: replay.without_start,
-        changes: Change::ALL.into_iter().flat_map(|change| replay.of(change)).map(ShownChange::new).collect(),
+        changes: ReplayChange::ALL.into_iter().flat_map(|change| replay.of(change)).map(ShownChange::new).collect(),
         unread: ShownUnreadable::new(unreadable),
     };
     serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))

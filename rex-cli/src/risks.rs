@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rex_core::nearest::did_you_mean;
-use rex_policy::{Exposed, RISKS, RiskSeverity, Way};
+use rex_policy::{ExposedRisk, RISKS, RiskRequest, RiskSeverity};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
@@ -36,8 +36,8 @@ pub(crate) struct RisksArgs {
     #[arg(long, value_name = "NAME[=REASON]")]
     allow: Vec<String>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -64,23 +64,23 @@ impl FailOn {
 }
 
 /// The outcomes that are allowed, with the reasons.
-type Allowed<'a> = BTreeMap<&'a str, Option<&'a str>>;
+type AllowedRisks<'a> = BTreeMap<&'a str, Option<&'a str>>;
 
 /// Reports the bad outcomes that a policy lets through.
 pub(crate) fn risks(args: &RisksArgs, color: Color) -> Result<Exit, Stop> {
     let principal = args.principal.as_deref().map(load::principal).transpose()?;
-    let allowed = args.allow.iter().map(|text| allowed(text)).collect::<Result<Allowed<'_>, _>>()?;
+    let allowed = args.allow.iter().map(|text| allowed(text)).collect::<Result<AllowedRisks<'_>, _>>()?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     let found = policy.risks(principal.as_ref());
     print(&match args.format {
-        Format::Json => json(&found, &allowed)?,
-        Format::Human => human(&found, &allowed),
+        OutputFormat::Json => json(&found, &allowed)?,
+        OutputFormat::Human => human(&found, &allowed),
     })?;
     let fails =
-        |exposed: &Exposed| !allowed.contains_key(exposed.risk.name) && args.fail_on.meets(exposed.risk.severity);
+        |exposed: &ExposedRisk| !allowed.contains_key(exposed.risk.name) && args.fail_on.meets(exposed.risk.severity);
     Ok(if found.iter().any(fails) { Exit::Found } else { Exit::Success })
 }
 
@@ -95,7 +95,7 @@ fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
 }
 
 /// Formats the outcomes for people. Writing to a string does not fail.
-fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
+fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
     let mut out = String::new();
     let (meant, open): (Vec<_>, Vec<_>) = found.iter().partition(|exposed| allowed.contains_key(exposed.risk.name));
     for exposed in &open {
@@ -132,7 +132,7 @@ fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
     out
 }
 
-fn write_way(out: &mut String, way: &Way) {
+fn write_way(out: &mut String, way: &RiskRequest) {
     const SHOWN: usize = 5;
     let mut who: Vec<_> = way.who.iter().take(SHOWN).map(|who| draw::line(who)).collect();
     if let Some(more) = way.who.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -150,16 +150,16 @@ fn write_way(out: &mut String, way: &Way) {
 }
 
 #[derive(Serialize)]
-struct Said<'a> {
+struct RisksOutput<'a> {
     /// Number of outcomes examined.
     outcomes: usize,
-    risks: Vec<SaidRisk<'a>>,
+    risks: Vec<ShownRisk<'a>>,
     /// The outcomes that are not let through, as far as was found.
     clear: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
-struct SaidRisk<'a> {
+struct ShownRisk<'a> {
     name: &'a str,
     severity: &'static str,
     title: &'a str,
@@ -167,12 +167,12 @@ struct SaidRisk<'a> {
     /// `true` if `--allow` names it; the next field is the reason there.
     allowed: bool,
     reason: Option<&'a str>,
-    ways: Vec<SaidWay<'a>>,
+    ways: Vec<ShownRiskRequest<'a>>,
     more_ways: usize,
 }
 
 #[derive(Serialize)]
-struct SaidWay<'a> {
+struct ShownRiskRequest<'a> {
     who: &'a [String],
     actions: Vec<String>,
     resource: &'a str,
@@ -182,11 +182,11 @@ struct SaidWay<'a> {
     lacks: Option<&'static str>,
 }
 
-fn json(found: &[Exposed], allowed: &Allowed<'_>) -> Result<String, Stop> {
-    fn way(way: &Way) -> SaidWay<'_> {
-        let Way { who, actions, resource, facts, policies, lacks, .. } = way;
+fn json(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> Result<String, Stop> {
+    fn way(way: &RiskRequest) -> ShownRiskRequest<'_> {
+        let RiskRequest { who, actions, resource, facts, policies, lacks, .. } = way;
         let policies = policies.iter().map(|id| &**id).collect();
-        SaidWay {
+        ShownRiskRequest {
             who,
             actions: actions.iter().map(ToString::to_string).collect(),
             resource,
@@ -195,7 +195,7 @@ fn json(found: &[Exposed], allowed: &Allowed<'_>) -> Result<String, Stop> {
             lacks: *lacks,
         }
     }
-    let risks = found.iter().map(|exposed| SaidRisk {
+    let risks = found.iter().map(|exposed| ShownRisk {
         name: exposed.risk.name,
         severity: exposed.risk.severity.as_str(),
         title: exposed.risk.title,
@@ -207,6 +207,6 @@ fn json(found: &[Exposed], allowed: &Allowed<'_>) -> Result<String, Stop> {
     });
     let clear =
         RISKS.iter().map(|risk| risk.name).filter(|name| !found.iter().any(|exposed| exposed.risk.name == *name));
-    let said = Said { outcomes: RISKS.len(), clear: clear.collect(), risks: risks.collect() };
+    let said = RisksOutput { outcomes: RISKS.len(), clear: clear.collect(), risks: risks.collect() };
     serde_json::to_string(&said).map_err(|error| Stop::internal(error.to_string()))
 }

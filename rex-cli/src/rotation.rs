@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rex_core::units::{self, UnitError};
+use rex_core::units::{self, QuantityError};
 
 /// The size or the age at which a journal is rotated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,11 +40,11 @@ impl Rotation {
 }
 
 /// Parses a size; a number alone is in bytes.
-fn size(text: &str) -> Result<u64, UnitError> {
+fn size(text: &str) -> Result<u64, QuantityError> {
     text.parse().or_else(|_| units::size(text))
 }
 
-fn age(text: &str) -> Result<u64, UnitError> {
+fn age(text: &str) -> Result<u64, QuantityError> {
     units::duration(text).map(|age| age.as_secs())
 }
 

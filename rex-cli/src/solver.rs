@@ -7,7 +7,7 @@ use std::time::Duration;
 use rex_policy::Solver;
 
 use crate::exit::Stop;
-use crate::patience::Patience;
+use crate::patience::SolverPatience;
 
 /// The default time limit for one question.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,13 +51,13 @@ impl Cvc5 {
     }
 
     /// Starts the program for a command that needs it; the error says how to get it.
-    pub(crate) fn needed(patience: Patience) -> Result<Self, Stop> {
+    pub(crate) fn needed(patience: SolverPatience) -> Result<Self, Stop> {
         Self::with_timeout(patience.0).map_err(|error| unusable(&error))
     }
 }
 
 /// Starts the program, if it is installed; `None` if `CVC5` is not set and there is no `cvc5` in the `PATH`, or if `CVC5` is empty.
-pub(crate) fn if_there(patience: Patience) -> Result<Option<Cvc5>, Stop> {
+pub(crate) fn if_there(patience: SolverPatience) -> Result<Option<Cvc5>, Stop> {
     if std::env::var_os("CVC5").is_some_and(|program| program.is_empty()) {
         return Ok(None);
     }

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use rex_core::journal::Event;
 use rex_core::{Authorize, Code, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use rex_engine::{Engine, Failure, Input, Report};
-use rex_policy::{Case, Coverage, Policy, Question, Script, Vocabulary};
+use rex_policy::{Case, CaseQuestion, CaseScript, Coverage, Policy, Vocabulary};
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::host::TreeNotices;
 use crate::{check, complain, draw, load, print};
-use mutants::Mutants;
+use mutants::MutantResults;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -45,8 +45,8 @@ pub(crate) struct TestArgs {
     #[arg(long, conflicts_with_all = ["junit", "min_coverage"])]
     watch: bool,
     /// How to print the results
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -97,10 +97,10 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         let stop = Stop::usage(format!("there is no case in `{}`", args.dir.display()));
         return Err(stop.with_help("cases are in files whose names end with `.test.yaml`"));
     }
-    let mut results = Results::of(&policy, cases)?;
+    let mut results = TestResults::of(&policy, cases)?;
     // A case that fails anyway cannot notice a mutant.
     if args.mutate && results.failed() == 0 {
-        results.mutants = Some(Mutants::of(&policy, &results.cases)?);
+        results.mutants = Some(MutantResults::of(&policy, &results.cases)?);
     }
     let noticed = !args.mutate || results.mutants.as_ref().is_some_and(|mutants| mutants.survived.is_empty());
     let enough = args.min_coverage.is_none_or(|least| results.coverage.percent() >= least.into());
@@ -109,8 +109,8 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         std::fs::write(path, junit::xml(&results)).map_err(failed)?;
     }
     print(&match args.format {
-        Format::Human => show::human(&results, args.min_coverage.filter(|_| !enough)),
-        Format::Json => show::json(&results)?,
+        OutputFormat::Human => show::human(&results, args.min_coverage.filter(|_| !enough)),
+        OutputFormat::Json => show::json(&results)?,
     })?;
     Ok(if results.failed() == 0 && enough && noticed { Exit::Success } else { Exit::Found })
 }
@@ -123,16 +123,16 @@ fn named(args: &TestArgs) -> PolicyArgs {
 }
 
 /// The results of all cases.
-struct Results {
-    cases: Vec<Tested>,
+struct TestResults {
+    cases: Vec<TestedCase>,
     coverage: Coverage,
     /// The results of the mutants, if they were tried.
-    mutants: Option<Mutants>,
+    mutants: Option<MutantResults>,
     duration: Duration,
 }
 
 /// The result of one case.
-struct Tested {
+struct TestedCase {
     case: Case,
     /// The differences from what was expected; empty if the case passed.
     differences: Vec<String>,
@@ -141,14 +141,14 @@ struct Tested {
     duration: Duration,
 }
 
-impl Results {
+impl TestResults {
     fn of(policy: &Arc<Policy>, cases: Vec<Case>) -> Result<Self, Stop> {
         let start = Instant::now();
         let observer = Arc::new(Observer { policy: policy.clone(), coverage: Mutex::new(Coverage::new(policy)) });
         let tested = cases.into_iter().map(|case| {
             let start = Instant::now();
             let (differences, help) = match &case.question {
-                Question::Request(asked) => {
+                CaseQuestion::Request(asked) => {
                     observer.decide(&asked.request());
                     // A program that no run would start counts as denied.
                     let decision = observer.policy.outcome(&asked.request());
@@ -157,9 +157,9 @@ impl Results {
                     let help = observer.remedy(&asked.request(), &decision).filter(|_| unexpected);
                     (differences, help)
                 }
-                Question::Script(script) => ran(&case, script, policy, observer.clone())?,
+                CaseQuestion::Script(script) => ran(&case, script, policy, observer.clone())?,
             };
-            Ok(Tested { case, differences, help, duration: start.elapsed() })
+            Ok(TestedCase { case, differences, help, duration: start.elapsed() })
         });
         let cases = tested.collect::<Result<Vec<_>, Stop>>()?;
         let coverage = observer.coverage.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -201,7 +201,7 @@ impl Authorize for Observer {
 /// Runs a script in a world in memory.
 fn ran(
     case: &Case,
-    script: &Script,
+    script: &CaseScript,
     policy: &Policy,
     authority: Arc<dyn Authorize>,
 ) -> Result<(Vec<String>, Option<String>), Stop> {

@@ -10,7 +10,7 @@ use crate::Value;
 use crate::resource::{AnyResource, Attribute, Fact, Resource, ResourceSpec};
 
 /// A function that makes a resource from its id and attributes.
-pub type Recall = fn(&str, &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String>;
+pub type FromRecord = fn(&str, &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String>;
 
 /// The declaration of one action.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub struct ActionSpec {
     pub groups: &'static [&'static str],
     /// The facts of its requests.
     pub context: &'static [Attribute],
-    /// A function that makes its resource from the id and the attributes, as [`Resource::recall`] does.
-    pub recall: Recall,
-    /// True if the id of its resource determines attributes and ancestors; see [`Resource::ID_SAYS_ALL`].
-    pub id_says_all: bool,
+    /// A function that makes its resource from the id and the attributes, as [`Resource::from_record`] does.
+    pub from_record: FromRecord,
+    /// True if the id of its resource determines attributes and ancestors; see [`Resource::ID_IS_COMPLETE`].
+    pub id_is_complete: bool,
 }
 
 impl ActionSpec {
@@ -43,8 +43,11 @@ impl ActionSpec {
 
 /// Makes a resource of this type from its id and attributes.
 #[doc(hidden)]
-pub fn recall<R: Resource>(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String> {
-    R::recall(id, attributes).map(|resource| Box::new(resource) as _)
+pub fn from_record<R: Resource>(
+    id: &str,
+    attributes: &BTreeMap<String, Value>,
+) -> Result<Box<dyn AnyResource>, String> {
+    R::from_record(id, attributes).map(|resource| Box::new(resource) as _)
 }
 
 /// Declarations with the same id and type of resource are equal.
@@ -102,7 +105,7 @@ impl<A: Action> AnyAction for A {
 ///         /// Make a smaller copy of a picture.
 ///         Shrink = "shrink" on AbsPath {
 ///             /// The width of the copy, in pixels.
-///             width: i64 = rex_core::Values::Range(1, 4096),
+///             width: i64 = rex_core::ValueSet::Range(1, 4096),
 ///         } in [Mutating];
 ///     }
 /// }
@@ -151,8 +154,8 @@ macro_rules! actions {
                                 doc: concat!($($fact_doc, "\n"),*).trim_ascii(),
                                 values: $crate::declared_values!($($values)?),
                             }),*],
-                            recall: $crate::action::recall::<$resource>,
-                            id_says_all: <$resource as $crate::Resource>::ID_SAYS_ALL,
+                            from_record: $crate::action::from_record::<$resource>,
+                            id_is_complete: <$resource as $crate::Resource>::ID_IS_COMPLETE,
                         };
                         fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, $crate::Fact<'a>)) {
                             let _ = &visit;
@@ -182,11 +185,11 @@ macro_rules! actions {
 use std::net::IpAddr;
 
 use crate::AbsPath;
-use crate::machine::{Parameter, Variable};
+use crate::machine::{EnvVariable, KernelParameter};
 use crate::net::{NETWORKS, RemoteHost, Url};
-use crate::process::{Process, Program, SIGNALS, Words};
-use crate::resource::{Host, Manager, Unit};
-use crate::values::{COMMAND_LINE, DIRECTORY, ENVIRONMENT, RUN_USER, SERVER, Values, XATTR, XATTR_OR_ALL};
+use crate::process::{Process, Program, SIGNALS, WordList};
+use crate::resource::{Host, ServiceManager, Unit};
+use crate::values::{COMMAND_LINE, DIRECTORY, ENVIRONMENT, RUN_USER, SERVER, ValueSet, XATTR, XATTR_OR_ALL};
 
 actions! {
     /// Every action of Rex.
@@ -203,12 +206,12 @@ actions! {
         /// Create a file, or replace the whole contents of one.
         Write = "write" on AbsPath {
             /// Size of the file after the write, in bytes.
-            bytes: i64 = Values::Range(0, i64::MAX),
+            bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
         /// Add to the end of a file, which is created if it is missing.
         Append = "append" on AbsPath {
             /// Number of added bytes.
-            bytes: i64 = Values::Range(0, i64::MAX),
+            bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
         /// Create a directory.
         CreateDir = "create_dir" on AbsPath {} in [Mutating];
@@ -221,14 +224,14 @@ actions! {
         /// Set the permission bits of a file or directory.
         Chmod = "chmod" on AbsPath {
             /// The new bits, with setuid (2048), setgid (1024) and sticky (512): 420 is 0644.
-            mode: i64 = Values::Range(0, 0o7777),
+            mode: i64 = ValueSet::Range(0, 0o7777),
         } in [Mutating];
         /// Set the owner and the group of a file, a directory or a link.
         Chown = "chown" on AbsPath {
             /// The number of the new owner; -1 if it stays as it is.
-            uid: i64 = Values::Range(-1, 4_294_967_295),
+            uid: i64 = ValueSet::Range(-1, 4_294_967_295),
             /// The number of the new group; -1 if it stays as it is.
-            gid: i64 = Values::Range(-1, 4_294_967_295),
+            gid: i64 = ValueSet::Range(-1, 4_294_967_295),
         } in [Mutating];
         /// Create a symbolic link. Where it leads to is decided on when somebody goes there.
         Symlink = "symlink" on AbsPath {
@@ -240,12 +243,12 @@ actions! {
         /// Read an extended attribute, or the names of all.
         GetXattr = "get_xattr" on AbsPath {
             /// The name of the attribute; empty for the names of all.
-            name: String = Values::Form(&XATTR_OR_ALL),
+            name: String = ValueSet::Form(&XATTR_OR_ALL),
         } in [ReadOnly];
         /// Set or remove an extended attribute.
         SetXattr = "set_xattr" on AbsPath {
             /// The name of the attribute.
-            name: String = Values::Form(&XATTR),
+            name: String = ValueSet::Form(&XATTR),
         } in [Mutating];
     }
 
@@ -254,18 +257,18 @@ actions! {
         /// Ask the domain name system about a name. The question reaches the servers of that domain.
         Resolve = "resolve" on RemoteHost {
             /// The type of the records, `MX`; empty for the addresses that a connection is made to.
-            record: String = Values::Words(&["", "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"]),
+            record: String = ValueSet::Words(&["", "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"]),
             /// The server that is asked, with its port: `192.0.2.53:53`; empty for those of this machine.
-            server: String = Values::Form(&SERVER),
+            server: String = ValueSet::Form(&SERVER),
         } in [Outbound];
         /// Connect to an address of a host. Whatever is sent to it or read from it is decided on too.
         Connect = "connect" on RemoteHost {
             /// The address.
             address: IpAddr,
             /// Range of the address: `loopback`, `private`, `link_local`, `metadata`, `multicast`, `reserved` or `public`.
-            network: String = Values::Words(NETWORKS),
+            network: String = ValueSet::Words(NETWORKS),
             /// The port.
-            port: i64 = Values::Range(0, 65535),
+            port: i64 = ValueSet::Range(0, 65535),
         } in [Outbound];
         /// Fetch what a URL stands for. A redirect is another URL, and another decision.
         Get = "get" on Url {} in [Outbound];
@@ -274,12 +277,12 @@ actions! {
         /// Send something to a URL, for the server to do with it what it does.
         Post = "post" on Url {
             /// Number of sent bytes.
-            bytes: i64 = Values::Range(0, i64::MAX),
+            bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for what is sent.
         Put = "put" on Url {
             /// Number of sent bytes.
-            bytes: i64 = Values::Range(0, i64::MAX),
+            bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for nothing any more.
         Delete = "delete" on Url {} in [Mutating];
@@ -299,19 +302,19 @@ actions! {
         /// Send a signal to a process.
         Signal = "signal" on Process {
             /// The signal, without `SIG`: `TERM`.
-            signal: String = Values::Words(SIGNALS),
+            signal: String = ValueSet::Words(SIGNALS),
         } in [Mutating];
         /// Change how a process is scheduled among others.
         SetPriority = "set_priority" on Process {
             /// The new nice value: from -20, the most favoured, to 19.
-            nice: i64 = Values::Range(-20, 19),
+            nice: i64 = ValueSet::Range(-20, 19),
         } in [Mutating];
         /// Start a program, confined to the files that the policy permits, and wait for its end.
         Run = "run" on Program {
             /// The arguments after the program's name, in order, each quoted as a POSIX shell would need it, with one blank between.
-            arguments: Words = Values::Form(&COMMAND_LINE),
+            arguments: WordList = ValueSet::Form(&COMMAND_LINE),
             /// Number of arguments.
-            count: i64 = Values::Range(0, i64::MAX),
+            count: i64 = ValueSet::Range(0, i64::MAX),
             /// The first argument; empty if there is none.
             arg1: String,
             /// The second argument; empty if there is none.
@@ -331,11 +334,11 @@ actions! {
             /// The ninth argument; empty if there is none.
             arg9: String,
             /// The environment as `NAME=value` in the order of the names, quoted as the arguments are; empty if it is.
-            environment: Words = Values::Form(&ENVIRONMENT),
+            environment: WordList = ValueSet::Form(&ENVIRONMENT),
             /// Start directory: an absolute path.
-            directory: String = Values::Form(&DIRECTORY),
+            directory: String = ValueSet::Form(&DIRECTORY),
             /// The user whose rights it gets; empty for the user that Rex runs as.
-            user: String = Values::Form(&RUN_USER),
+            user: String = ValueSet::Form(&RUN_USER),
             /// True if the script gives it standard input.
             stdin: bool,
         } in [Mutating];
@@ -344,7 +347,7 @@ actions! {
     /// Units of the service manager.
     service {
         /// List every unit with its state.
-        List = "list" on Manager {} in [ReadOnly];
+        List = "list" on ServiceManager {} in [ReadOnly];
         /// Learn the state of one unit.
         Status = "status" on Unit {} in [ReadOnly];
         /// Start a unit.
@@ -364,7 +367,7 @@ actions! {
         /// Forget that a unit has failed.
         ResetFailed = "reset_failed" on Unit {} in [Mutating];
         /// Have the manager read the files of all units again.
-        ReloadDaemon = "reload_daemon" on Manager {} in [Mutating];
+        ReloadDaemon = "reload_daemon" on ServiceManager {} in [Mutating];
         /// Read what a unit has logged. Secrets live there sometimes.
         Logs = "logs" on Unit {} in [ReadOnly];
     }
@@ -382,14 +385,14 @@ actions! {
         /// Learn who is logged in, since when and from where.
         Sessions = "sessions" on Host {} in [ReadOnly];
         /// Read a parameter of the kernel.
-        GetParameter = "get_parameter" on Parameter {} in [ReadOnly];
+        GetParameter = "get_parameter" on KernelParameter {} in [ReadOnly];
         /// Set a parameter of the kernel, until the machine is started again.
-        SetParameter = "set_parameter" on Parameter {
+        SetParameter = "set_parameter" on KernelParameter {
             /// The new value.
             value: String,
         } in [Mutating];
         /// Read a variable of the environment that Rex runs in. Secrets live there.
-        GetVariable = "get_variable" on Variable {} in [Sensitive];
+        GetVariable = "get_variable" on EnvVariable {} in [Sensitive];
         /// Take a file system away from where it is mounted.
         Unmount = "unmount" on AbsPath {} in [Mutating];
     }

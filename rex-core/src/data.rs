@@ -5,10 +5,10 @@
 use serde_core::de::Error as _;
 pub use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::machine::{Parameter, Variable};
+use crate::machine::{EnvVariable, KernelParameter};
 use crate::net::{RemoteHost, Url};
-use crate::process::{Identity, Process, Program, Words};
-use crate::resource::{Host, Manager, Unit};
+use crate::process::{Process, ProcessIdentity, Program, WordList};
+use crate::resource::{Host, ServiceManager, Unit};
 use crate::{AbsPath, Timestamp, Value};
 
 /// A macro that serializes each type as another one.
@@ -33,20 +33,20 @@ macro_rules! data {
 data! {
     AbsPath as String: |path| path.as_str().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     Unit as String: |unit| unit.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
-    Parameter as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
-    Variable as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    KernelParameter as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    EnvVariable as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     RemoteHost as String: |host| host.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     Url as String: |url| url.as_str().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
-    Manager as (): |_| (), |()| Ok(Self);
+    ServiceManager as (): |_| (), |()| Ok(Self);
     Host as (): |_| (), |()| Ok(Self);
     Timestamp as i64: |time| time.as_micros(), |micros| Ok(Self::from_micros(micros));
-    Words as Vec<String>: |words| words.as_slice().to_vec(), |words| Ok(Self::new(words));
+    WordList as Vec<String>: |words| words.as_slice().to_vec(), |words| Ok(Self::new(words));
     Program as (AbsPath, String): |program| (program.path.clone(), program.sha256.clone()),
         |(path, sha256)| Ok(Self { path, sha256 });
     Process as (u32, String, [Option<String>; 3], u64): |process| {
-        let Identity { name, exe, user, unit, started } = process.identity().clone();
+        let ProcessIdentity { name, exe, user, unit, started } = process.identity().clone();
         (process.pid(), name, [exe, user, unit], started)
-    }, |(pid, name, [exe, user, unit], started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
+    }, |(pid, name, [exe, user, unit], started)| Ok(Self::new(pid, ProcessIdentity { name, exe, user, unit, started }));
 }
 
 /// A value as JSON: bytes come back as a list of numbers.
@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn what_goes_out_comes_back() {
-        let process = Process::new(7, Identity { name: "a b".to_owned(), started: 9, ..Identity::default() });
+        let process =
+            Process::new(7, ProcessIdentity { name: "a b".to_owned(), started: 9, ..ProcessIdentity::default() });
         let text = serde_json::to_string(&(&process, Signal { signal: "TERM".to_owned() }, Host)).unwrap();
         let back: (Process, Signal, Host) = serde_json::from_str(&text).unwrap();
         assert_eq!((back.0, &*back.1.signal), (process, "TERM"));

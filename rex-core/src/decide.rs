@@ -46,7 +46,7 @@ impl Request<'_> {
             bytes += if let Fact::String(text) = fact { text.len() } else { size_of::<i64>() };
         };
         self.action.facts(&mut add);
-        if !self.resource.id_says_all() {
+        if !self.resource.id_is_complete() {
             self.resource.attributes(&mut add);
         }
         bytes

@@ -84,7 +84,7 @@ impl Event {
             fact => fact.into(),
         };
         request.action.facts(&mut |name, fact| context.push((name, value(fact))));
-        if !request.resource.id_says_all() {
+        if !request.resource.id_is_complete() {
             request.resource.attributes(&mut |name, fact| attributes.push((name, value(fact))));
         }
         Self::Decision {
@@ -128,7 +128,7 @@ pub struct Record {
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("time", &Text(&self.time))?;
+        map.serialize_entry("time", &DisplayText(&self.time))?;
         map.serialize_entry("run", &*self.run)?;
         map.serialize_entry("sequence", &self.sequence)?;
         map.serialize_entry("principal", &*self.principal)?;
@@ -148,14 +148,14 @@ impl Serialize for Record {
             }
             Event::Decision { action, resource, attributes, context, effect, policies, reason } => {
                 map.serialize_entry("event", "decision")?;
-                map.serialize_entry("action", &Text(action))?;
+                map.serialize_entry("action", &DisplayText(action))?;
                 map.serialize_entry("resource", resource)?;
                 if !attributes.is_empty() {
-                    map.serialize_entry("attributes", &Context(attributes))?;
+                    map.serialize_entry("attributes", &ContextMap(attributes))?;
                 }
-                map.serialize_entry("context", &Context(context))?;
+                map.serialize_entry("context", &ContextMap(context))?;
                 map.serialize_entry("decision", effect.as_str())?;
-                map.serialize_entry("policies", &Policies(policies))?;
+                map.serialize_entry("policies", &PolicyList(policies))?;
                 map.serialize_entry("reason", &reason.as_deref())?;
             }
             Event::Outcome { result, bytes, duration } => {
@@ -173,25 +173,25 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-struct Text<'a, T>(&'a T);
+struct DisplayText<'a, T>(&'a T);
 
-impl<T: fmt::Display> Serialize for Text<'_, T> {
+impl<T: fmt::Display> Serialize for DisplayText<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self.0)
     }
 }
 
-struct Context<'a>(&'a [(&'static str, Value)]);
+struct ContextMap<'a>(&'a [(&'static str, Value)]);
 
-impl Serialize for Context<'_> {
+impl Serialize for ContextMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-struct Policies<'a>(&'a [Arc<str>]);
+struct PolicyList<'a>(&'a [Arc<str>]);
 
-impl Serialize for Policies<'_> {
+impl Serialize for PolicyList<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|id| &**id))
     }

@@ -13,7 +13,7 @@
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
 //! | [`need`] | [`Need`], a request that a call makes or would make next |
-//! | [`asked`] | [`Asked`], a request made from its written form: in a journal, a test, a command line |
+//! | [`request`] | [`RequestBuf`], a request made from its written form: in a journal, a test, a command line |
 //! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
 //! | [`run`] | [`Run`]: its subject, its limits and its journal |
 //! | [`journal`] | [`Journal`], the record of every decision and outcome |
@@ -31,7 +31,6 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
-pub mod asked;
 pub mod bounds;
 pub mod data;
 pub mod decide;
@@ -47,6 +46,7 @@ pub mod path;
 pub mod process;
 pub mod program;
 pub mod reach;
+pub mod request;
 pub mod resource;
 pub mod run;
 pub mod spelling;
@@ -58,17 +58,17 @@ pub mod value;
 pub mod values;
 
 pub use action::{ACTIONS, Action, ActionSpec};
-pub use asked::Asked;
 pub use decide::{Authorize, Bond, Decision, Denial, Effect, Request};
 pub use error::{Code, Error};
 pub use grant::{Gate, Grant};
 pub use journal::{Call, Journal, JournalError, JsonLines, MemoryJournal, Record};
 pub use limits::{Budget, Limits};
-pub use need::{DeniedCall, Later, Need, Width};
+pub use need::{DeniedCall, LateResources, Need, NeedWidth};
 pub use path::{AbsPath, PathError};
-pub use reach::{Extent, Place, Reach};
+pub use reach::{Extent, Reach, ReachPlace};
+pub use request::RequestBuf;
 pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 pub use run::{Principal, Run, Subject};
 pub use time::Timestamp;
 pub use value::Value;
-pub use values::Values;
+pub use values::ValueSet;

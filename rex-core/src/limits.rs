@@ -83,13 +83,13 @@ limits! {
 
 /// The unit of a limit, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+enum LimitUnit {
     Bytes,
     Millis,
     Count,
 }
 
-impl Unit {
+impl LimitUnit {
     fn of(name: &str) -> Self {
         match name.rsplit_once('_') {
             Some((_, "bytes")) => Self::Bytes,
@@ -110,8 +110,8 @@ impl Unit {
 
 /// Returns the name of a limit without its unit: `wall` of `wall_ms`, `memory` of `memory_bytes`.
 fn short(name: &str) -> &str {
-    match Unit::of(name) {
-        Unit::Count => name,
+    match LimitUnit::of(name) {
+        LimitUnit::Count => name,
         _ => name.rsplit_once('_').map_or(name, |(short, _)| short),
     }
 }
@@ -126,23 +126,26 @@ impl Limits {
         let known = Self::TABLE.iter().map(|(known, ..)| *known);
         let full = known.clone().find(|known| *known == name || short(known) == name).ok_or_else(|| no_limit(name))?;
         let plain = text.replace('_', "").parse::<u64>().ok();
-        let value = match (plain, Unit::of(full)) {
-            (Some(number), unit) if unit == Unit::Count || full == name => Ok(number),
-            (_, Unit::Count) => Err("a count has no unit".to_owned()),
-            (_, Unit::Bytes) => units::size(text).map_err(|why| why.to_string()),
-            (_, Unit::Millis) => units::duration(text)
-                .map_err(|why| why.to_string())
-                .and_then(|time| u64::try_from(time.as_millis()).map_err(|_| units::UnitError::TooMuch.to_string())),
+        let value = match (plain, LimitUnit::of(full)) {
+            (Some(number), unit) if unit == LimitUnit::Count || full == name => Ok(number),
+            (_, LimitUnit::Count) => Err("a count has no unit".to_owned()),
+            (_, LimitUnit::Bytes) => units::size(text).map_err(|why| why.to_string()),
+            (_, LimitUnit::Millis) => units::duration(text).map_err(|why| why.to_string()).and_then(|time| {
+                u64::try_from(time.as_millis()).map_err(|_| units::QuantityError::TooMuch.to_string())
+            }),
         };
         let value = value.map_err(|why| {
-            let (what, forms) = match Unit::of(full) {
-                Unit::Bytes => ("a size", units::SIZES),
-                Unit::Millis => ("a duration", units::DURATIONS),
-                Unit::Count => ("a whole number", "`100000` or `100_000`"),
+            let (what, forms) = match LimitUnit::of(full) {
+                LimitUnit::Bytes => ("a size", units::SIZES),
+                LimitUnit::Millis => ("a duration", units::DURATIONS),
+                LimitUnit::Count => ("a whole number", "`100000` or `100_000`"),
             };
             let message = format!("the limit `{name}` takes {what}, got `{}`: {why}", text.escape_debug());
-            let plain =
-                if Unit::of(full) == Unit::Count { String::new() } else { format!(", or a plain number as `{full}`") };
+            let plain = if LimitUnit::of(full) == LimitUnit::Count {
+                String::new()
+            } else {
+                format!(", or a plain number as `{full}`")
+            };
             Error::validation(message).with_help(format!("write it as {forms}{plain}"))
         })?;
         self.set(full, value)
@@ -152,7 +155,7 @@ impl Limits {
 /// Returns the short name of a limit, and a value of it with a unit, as in documentation.
 #[must_use]
 pub fn shown(name: &str, value: u64) -> (&str, String) {
-    (short(name), Unit::of(name).show(value))
+    (short(name), LimitUnit::of(name).show(value))
 }
 
 fn no_limit(name: &str) -> Error {
@@ -169,7 +172,7 @@ fn no_limit(name: &str) -> Error {
 /// Returns the option that doubles a limit; `None` if no limit has that name.
 fn raised(name: &str, limit: u64) -> Option<String> {
     let known = Limits::TABLE.iter().any(|(known, ..)| *known == name);
-    known.then(|| format!("--limit {}={}", short(name), Unit::of(name).show(limit.saturating_mul(2).max(1))))
+    known.then(|| format!("--limit {}={}", short(name), LimitUnit::of(name).show(limit.saturating_mul(2).max(1))))
 }
 
 /// The use of a run, counted against its [`Limits`]. Shared between threads.

@@ -5,17 +5,17 @@ use std::fmt;
 
 use crate::Value;
 use crate::resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
-use crate::values::{PARAMETER, VARIABLE, Values};
+use crate::values::{PARAMETER, VARIABLE, ValueSet};
 
 /// A parameter of the kernel, see `sysctl(8)`: `net.ipv4.ip_forward`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Parameter {
+pub struct KernelParameter {
     name: String,
 }
 
 /// A variable of the environment that Rex runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Variable {
+pub struct EnvVariable {
     name: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-impl Parameter {
+impl KernelParameter {
     /// Parses the name of a parameter, whose parts are separated by dots; a dot within a part is written as a slash. As for `sysctl`, if
     /// the first separator is a slash, it is the other way around.
     ///
@@ -77,7 +77,7 @@ impl Parameter {
     }
 }
 
-impl Resource for Parameter {
+impl Resource for KernelParameter {
     const SPEC: &'static ResourceSpec = &ResourceSpec {
         namespace: "sys",
         name: "Parameter",
@@ -86,7 +86,7 @@ impl Resource for Parameter {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
-            values: Values::Form(&PARAMETER),
+            values: ValueSet::Form(&PARAMETER),
         }],
         id_attribute: Some("name"),
         nested: false,
@@ -99,14 +99,14 @@ impl Resource for Parameter {
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
 
-impl Variable {
+impl EnvVariable {
     /// Parses the name of a variable.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Variable {
     }
 }
 
-impl Resource for Variable {
+impl Resource for EnvVariable {
     const SPEC: &'static ResourceSpec = &ResourceSpec {
         namespace: "sys",
         name: "Variable",
@@ -135,7 +135,7 @@ impl Resource for Variable {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
-            values: Values::Form(&VARIABLE),
+            values: ValueSet::Form(&VARIABLE),
         }],
         id_attribute: Some("name"),
         nested: false,
@@ -148,9 +148,9 @@ impl Resource for Variable {
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
@@ -167,22 +167,22 @@ mod tests {
             ("net.ipv4.conf.eth0/1.forwarding", "net.ipv4.conf.eth0/1.forwarding"),
             ("net/ipv4/conf/eth0.1/forwarding", "net.ipv4.conf.eth0/1.forwarding"),
         ] {
-            let parameter = Parameter::parse(text).unwrap();
+            let parameter = KernelParameter::parse(text).unwrap();
             assert_eq!(parameter.name(), name);
-            assert_eq!(Parameter::parse(parameter.name()).unwrap(), parameter);
+            assert_eq!(KernelParameter::parse(parameter.name()).unwrap(), parameter);
         }
-        let parts: Vec<_> = Parameter::parse("net.ipv4.conf.eth0/1.forwarding").unwrap().parts().collect();
+        let parts: Vec<_> = KernelParameter::parse("net.ipv4.conf.eth0/1.forwarding").unwrap().parts().collect();
         assert_eq!(parts, ["net", "ipv4", "conf", "eth0.1", "forwarding"]);
         for bad in ["", ".", "..", "a..b", "a.//.b", "/kernel", "kernel.", "kernel/../x", "a b", "é", "kernel.//"] {
-            assert!(Parameter::parse(bad).is_err(), "{bad}");
+            assert!(KernelParameter::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_variable_is_a_word() {
-        assert_eq!(Variable::parse("PATH").unwrap().name(), "PATH");
+        assert_eq!(EnvVariable::parse("PATH").unwrap().name(), "PATH");
         for bad in ["", "A=B", "1A", "a b", "A\0"] {
-            assert!(Variable::parse(bad).is_err(), "{bad}");
+            assert!(EnvVariable::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{ActionSpec, Request, Subject, Timestamp};
 
 /// The resources that a need covers, relative to the one that it names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Width {
+pub enum NeedWidth {
     /// The resource alone.
     #[default]
     This,
@@ -29,12 +29,12 @@ pub enum Width {
     /// Every resource of the type that has the known attributes of the resource.
     Any,
     /// Resources that only the call itself finds out: a file lists them, a server names them. The resource has no meaning.
-    Later(Later),
+    Later(LateResources),
 }
 
 /// The resources that a call finds out itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Later {
+pub struct LateResources {
     /// A description: `each parameter that the file lists`.
     pub each: &'static str,
     /// True if the call is about nothing else, so that it is useless to a principal without this permission.
@@ -46,7 +46,7 @@ pub struct Later {
 pub struct Need {
     action: Arc<dyn AnyAction>,
     resource: Arc<dyn AnyResource>,
-    width: Width,
+    width: NeedWidth,
     unknown: Vec<&'static str>,
     via: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Need {
     /// Creates the need of an action and a resource whose types are not known.
     #[must_use]
     pub fn shared(action: Arc<dyn AnyAction>, resource: Arc<dyn AnyResource>) -> Self {
-        Self { action, resource, width: Width::This, unknown: Vec::new(), via: None }
+        Self { action, resource, width: NeedWidth::This, unknown: Vec::new(), via: None }
     }
 
     /// Replaces the resource.
@@ -71,7 +71,7 @@ impl Need {
 
     /// Sets the resources that are covered.
     #[must_use]
-    pub fn with_width(self, width: Width) -> Self {
+    pub fn with_width(self, width: NeedWidth) -> Self {
         Self { width, ..self }
     }
 
@@ -113,7 +113,7 @@ impl Need {
 
     /// Returns the resources that are covered.
     #[must_use]
-    pub fn width(&self) -> &Width {
+    pub fn width(&self) -> &NeedWidth {
         &self.width
     }
 
@@ -137,20 +137,20 @@ impl Need {
             return false;
         }
         match &self.width {
-            Width::This => ours == id,
-            Width::Below => {
+            NeedWidth::This => ours == id,
+            NeedWidth::Below => {
                 let mut below = ours == id;
                 other.resource.ancestors(&mut |ancestor| below |= ancestor == ours);
                 below
             }
-            Width::Named { directory, prefix, suffix } => id.rsplit_once('/').is_some_and(|(above, name)| {
+            NeedWidth::Named { directory, prefix, suffix } => id.rsplit_once('/').is_some_and(|(above, name)| {
                 let above = if above.is_empty() { "/" } else { above };
                 above == directory && name.starts_with(prefix.as_str()) && name.ends_with(suffix.as_str())
             }),
-            Width::Prefix(prefix) => id.starts_with(prefix.as_str()),
-            Width::Any => true,
+            NeedWidth::Prefix(prefix) => id.starts_with(prefix.as_str()),
+            NeedWidth::Any => true,
             // The other resource is known, so it is reported by itself.
-            Width::Later(_) => false,
+            NeedWidth::Later(_) => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::Value;
 use crate::action::net::Connect;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
-use crate::values::{HOST, QUERY, URL, URL_PATH, Values};
+use crate::values::{HOST, QUERY, URL, URL_PATH, ValueSet};
 
 /// The words for networks that an address can be part of; see [`Network`].
 pub const NETWORKS: &[&str] = &["loopback", "private", "link_local", "metadata", "multicast", "reserved", "public"];
@@ -105,7 +105,7 @@ impl Resource for RemoteHost {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
-            values: Values::Form(&HOST),
+            values: ValueSet::Form(&HOST),
         }],
         id_attribute: Some("name"),
         nested: true,
@@ -124,9 +124,9 @@ impl Resource for RemoteHost {
         }
     }
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
@@ -255,37 +255,37 @@ impl Resource for Url {
                 name: "url",
                 kind: FactKind::String,
                 doc: "All of it, the same as the id; for `like`. Better ask for its parts.",
-                values: Values::Form(&URL),
+                values: ValueSet::Form(&URL),
             },
             Attribute {
                 name: "scheme",
                 kind: FactKind::String,
                 doc: "`http` or `https`.",
-                values: Values::Words(&["http", "https"]),
+                values: ValueSet::Words(&["http", "https"]),
             },
             Attribute {
                 name: "host",
                 kind: FactKind::String,
                 doc: "The host, as the id of a `net::Host`.",
-                values: Values::Form(&HOST),
+                values: ValueSet::Form(&HOST),
             },
             Attribute {
                 name: "port",
                 kind: FactKind::Long,
                 doc: "The port, also where it is that of the scheme.",
-                values: Values::Range(0, 65535),
+                values: ValueSet::Range(0, 65535),
             },
             Attribute {
                 name: "path",
                 kind: FactKind::String,
                 doc: "The path, without the query: `/v1/items`.",
-                values: Values::Form(&URL_PATH),
+                values: ValueSet::Form(&URL_PATH),
             },
             Attribute {
                 name: "query",
                 kind: FactKind::String,
                 doc: "The query, without its `?`; empty if there is none.",
-                values: Values::Form(&QUERY),
+                values: ValueSet::Form(&QUERY),
             },
         ],
         id_attribute: Some("url"),
@@ -319,9 +319,9 @@ impl Resource for Url {
         self.path().rmatch_indices('/').for_each(|(slash, _)| prefix(self.path + slash + 1));
     }
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }

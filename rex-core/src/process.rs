@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::action::process::Run;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
-use crate::values::{COMMAND, NAME, OWN_UNIT, PATH, PROGRAM, SHA256, USER, Values};
+use crate::values::{COMMAND, NAME, OWN_UNIT, PATH, PROGRAM, SHA256, USER, ValueSet};
 use crate::{AbsPath, Value};
 
 /// The words of the annotation `@allow`, each with what it allows for a program, which is refused without it. A word that ends with a
@@ -28,12 +28,12 @@ pub const SIGNALS: &[&str] =
 pub struct Process {
     pid: u32,
     id: String,
-    identity: Identity,
+    identity: ProcessIdentity,
 }
 
 /// The attributes of a process, and its start, which distinguishes it from a later one with the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Identity {
+pub struct ProcessIdentity {
     /// The name that the kernel keeps: up to 15 bytes of the program's name, unless the process changed it.
     pub name: String,
     /// The program that it runs; empty for a thread of the kernel; `None` if that is unknown.
@@ -49,7 +49,7 @@ pub struct Identity {
 impl Process {
     /// Creates a process from its number and identity.
     #[must_use]
-    pub fn new(pid: u32, identity: Identity) -> Self {
+    pub fn new(pid: u32, identity: ProcessIdentity) -> Self {
         Self { pid, id: pid.to_string(), identity }
     }
 
@@ -61,12 +61,12 @@ impl Process {
 
     /// Returns its identity.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &ProcessIdentity {
         &self.identity
     }
 }
 
-impl Identity {
+impl ProcessIdentity {
     /// Returns the names of the attributes that are unknown.
     pub fn unknown(&self) -> impl Iterator<Item = &'static str> {
         let facts = [("exe", &self.exe), ("user", &self.user), ("unit", &self.unit)];
@@ -81,30 +81,30 @@ impl Resource for Process {
         doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is. What could not be found out of it is not there: a policy that asks for that denies.",
         attributes: &[
             // The maximum of the kernel (`PID_MAX_LIMIT`).
-            Attribute { name: "pid", kind: FactKind::Long, doc: "Its number.", values: Values::Range(1, 1 << 22) },
+            Attribute { name: "pid", kind: FactKind::Long, doc: "Its number.", values: ValueSet::Range(1, 1 << 22) },
             Attribute {
                 name: "name",
                 kind: FactKind::String,
                 doc: "The name that the kernel keeps, of 15 bytes at most. A process can change its own.",
-                values: Values::Form(&COMMAND),
+                values: ValueSet::Form(&COMMAND),
             },
             Attribute {
                 name: "exe",
                 kind: FactKind::String,
                 doc: "The path of the program that it runs; empty for a thread of the kernel.",
-                values: Values::Form(&PROGRAM),
+                values: ValueSet::Form(&PROGRAM),
             },
             Attribute {
                 name: "user",
                 kind: FactKind::String,
                 doc: "The name of the user whose rights it has; not there if the user has no name.",
-                values: Values::Form(&USER),
+                values: ValueSet::Form(&USER),
             },
             Attribute {
                 name: "unit",
                 kind: FactKind::String,
                 doc: "The unit that it belongs to, `nginx.service`; empty if there is none.",
-                values: Values::Form(&OWN_UNIT),
+                values: ValueSet::Form(&OWN_UNIT),
             },
         ],
         id_attribute: None,
@@ -120,17 +120,17 @@ impl Resource for Process {
         visit("pid", Fact::Long(self.pid.into()));
         visit("name", Fact::String(&self.identity.name));
         // INVARIANT: an unknown attribute is left out, never replaced: an authorizer takes its absence for an error, and denies.
-        let Identity { exe, user, unit, .. } = &self.identity;
+        let ProcessIdentity { exe, user, unit, .. } = &self.identity;
         for (name, fact) in [("exe", exe), ("user", user), ("unit", unit)] {
             fact.as_deref().into_iter().for_each(|text| visit(name, Fact::String(text)));
         }
     }
 
-    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
         let pid = id.parse().map_err(|_| format!("`{}` is not the number of a process", id.escape_debug()))?;
         // An attribute that is not written down was unknown.
         let known = |name: &str| attributes.get(name).map(|_| text(attributes, name)).transpose();
-        let identity = Identity {
+        let identity = ProcessIdentity {
             name: text(attributes, "name")?,
             exe: known("exe")?,
             user: known("user")?,
@@ -161,14 +161,19 @@ impl Resource for Program {
                 name: "path",
                 kind: FactKind::String,
                 doc: "The whole path, the same as the id; for `like`.",
-                values: Values::Form(&PATH),
+                values: ValueSet::Form(&PATH),
             },
-            Attribute { name: "name", kind: FactKind::String, doc: "The last component.", values: Values::Form(&NAME) },
+            Attribute {
+                name: "name",
+                kind: FactKind::String,
+                doc: "The last component.",
+                values: ValueSet::Form(&NAME),
+            },
             Attribute {
                 name: "sha256",
                 kind: FactKind::String,
                 doc: "The SHA-256 that the caller pins, in lower-case hexadecimal, which is checked before the start; empty if none is pinned.",
-                values: Values::Form(&SHA256),
+                values: ValueSet::Form(&SHA256),
             },
         ],
         id_attribute: Some("path"),
@@ -189,7 +194,7 @@ impl Resource for Program {
         self.path.parents().for_each(visit);
     }
 
-    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
         let path = AbsPath::parse(id).map_err(|error| error.to_string())?;
         Ok(Self { path, sha256: text(attributes, "sha256")? })
     }
@@ -207,12 +212,12 @@ fn text(attributes: &BTreeMap<String, Value>, name: &str) -> Result<String, Stri
 /// Words in order. Policies see them as one text, each word quoted as a POSIX shell would need it, with a blank between two: different
 /// words never are the same text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Words {
+pub struct WordList {
     words: Vec<String>,
     text: String,
 }
 
-impl Words {
+impl WordList {
     /// Creates a list of words.
     #[must_use]
     pub fn new(words: Vec<String>) -> Self {
@@ -279,12 +284,12 @@ pub fn is_word(text: &str) -> bool {
     !text.contains('\0')
 }
 
-impl FactType for Words {
+impl FactType for WordList {
     const KIND: FactKind = FactKind::String;
 }
 
-impl<'a> From<&'a Words> for Fact<'a> {
-    fn from(words: &'a Words) -> Self {
+impl<'a> From<&'a WordList> for Fact<'a> {
+    fn from(words: &'a WordList) -> Self {
         Self::String(&words.text)
     }
 }
@@ -292,7 +297,7 @@ impl<'a> From<&'a Words> for Fact<'a> {
 impl Run {
     /// Creates the start of a program with these arguments, which lack its name.
     #[must_use]
-    pub fn new(arguments: Words, environment: Words, directory: &AbsPath, user: &str, stdin: bool) -> Self {
+    pub fn new(arguments: WordList, environment: WordList, directory: &AbsPath, user: &str, stdin: bool) -> Self {
         let [arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9] = std::array::from_fn(|place| arguments.word(place));
         Self {
             count: i64::try_from(arguments.words.len()).unwrap_or(i64::MAX),
@@ -318,19 +323,20 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn words(words: &[&str]) -> Words {
-        Words::new(words.iter().map(|&word| word.to_owned()).collect())
+    fn words(words: &[&str]) -> WordList {
+        WordList::new(words.iter().map(|&word| word.to_owned()).collect())
     }
 
     #[test]
     fn what_is_not_known_is_left_out_and_comes_back_as_that() {
-        let identity = Identity { name: "x".to_owned(), unit: Some(String::new()), ..Identity::default() };
+        let identity =
+            ProcessIdentity { name: "x".to_owned(), unit: Some(String::new()), ..ProcessIdentity::default() };
         let process = Process::new(7, identity);
         let mut seen = BTreeMap::new();
         process.attributes(&mut |name, fact| drop(seen.insert(name.to_owned(), Value::from(fact))));
         assert_eq!(seen.keys().collect::<Vec<_>>(), ["name", "pid", "unit"]);
         assert_eq!(process.identity().unknown().collect::<Vec<_>>(), ["exe", "user"]);
-        assert_eq!(Process::recall("7", &seen).unwrap(), process);
+        assert_eq!(Process::from_record("7", &seen).unwrap(), process);
     }
 
     #[test]
@@ -359,10 +365,10 @@ mod tests {
         for given in [&[][..], &[""], &["", ""], &["a", "b c", "it's", "", "x\ny", "\\"], &["-n", "20"], &["'"], &[" "]]
         {
             let known = words(given);
-            assert_eq!(Words::parse(known.as_str()), Some(known.clone()), "{given:?}");
+            assert_eq!(WordList::parse(known.as_str()), Some(known.clone()), "{given:?}");
         }
         assert_eq!(
-            [Words::parse("a  b"), Words::parse("'a'"), Words::parse("a;b"), Words::parse("'")],
+            [WordList::parse("a  b"), WordList::parse("'a'"), WordList::parse("a;b"), WordList::parse("'")],
             [const { None }; 4]
         );
     }

@@ -1,7 +1,7 @@
 //! Programs whose start is refused unless the deciding permit allows it by `@allow`.
 
 use crate::action::{Action, fs};
-use crate::process::Words;
+use crate::process::WordList;
 use crate::{AbsPath, Code, Error, Reach};
 
 /// Programs that start others, or that run a language of their own; without the digits, dots and dashes at the end of a name. The kernel
@@ -93,14 +93,14 @@ const LOADERS: [&str; 4] = ["ld-linux", "ld-musl", "ld.so", "ld64.so"];
 
 /// A reason for which the start of a program is refused, although it is permitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withheld {
+pub struct StartRefusal {
     /// The word of `@allow` that allows it; see [`ALLOWED`](crate::process::ALLOWED).
     pub word: String,
     /// The reason.
     pub why: String,
 }
 
-impl Withheld {
+impl StartRefusal {
     /// Returns the error for a script, the same on every system.
     #[must_use]
     pub fn error(&self, program: &AbsPath) -> Error {
@@ -118,9 +118,9 @@ impl Withheld {
 /// Lists the reasons to refuse the start of a program unless the permit allows it, in an environment, for a principal with this reach.
 /// Without a reach, whether the principal may replace the program is not checked.
 #[must_use]
-pub fn withheld(program: &AbsPath, environment: &Words, reach: Option<&Reach>) -> Vec<Withheld> {
+pub fn withheld(program: &AbsPath, environment: &WordList, reach: Option<&Reach>) -> Vec<StartRefusal> {
     let mut all = Vec::new();
-    let mut add = |word: String, why: String| all.push(Withheld { word, why });
+    let mut add = |word: String, why: String| all.push(StartRefusal { word, why });
     if reach.is_some_and(|reach| is_replaceable(program, reach)) {
         add("writable".to_owned(), "the policy may let the same principal change or replace it".to_owned());
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn what_is_withheld_is_told_word_by_word() {
         let words = |path: &str, environment: &[&str], reach: Option<&Reach>| {
-            let environment = Words::new(environment.iter().map(|&word| word.to_owned()).collect());
+            let environment = WordList::new(environment.iter().map(|&word| word.to_owned()).collect());
             let all = withheld(&AbsPath::parse(path).unwrap(), &environment, reach);
             all.into_iter().map(|withheld| withheld.word).collect::<Vec<_>>()
         };

@@ -9,14 +9,14 @@ use crate::resource::AnyResource;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extent {
     /// The resources in any of these places; none if there is no place.
-    Within(BTreeSet<Place>),
+    Within(BTreeSet<ReachPlace>),
     /// All resources: no bound is known.
     Anything,
 }
 
 /// A place of resources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum ReachPlace {
     /// The resource with this id.
     Exactly(String),
     /// The resource with this id, and everything in it.
@@ -39,7 +39,7 @@ impl Extent {
     }
 
     /// Adds a place.
-    pub fn insert(&mut self, place: Place) {
+    pub fn insert(&mut self, place: ReachPlace) {
         if let Self::Within(places) = self {
             places.insert(place);
         }
@@ -61,9 +61,9 @@ impl Extent {
         let mut ids = vec![resource.id().to_owned()];
         resource.ancestors(&mut |id| ids.push(id.to_owned()));
         places.iter().any(|place| match place {
-            Place::Exactly(id) => id == resource.id(),
-            Place::Below(id) => ids.contains(id),
-            Place::Prefix(text) => resource.id().starts_with(text),
+            ReachPlace::Exactly(id) => id == resource.id(),
+            ReachPlace::Below(id) => ids.contains(id),
+            ReachPlace::Prefix(text) => resource.id().starts_with(text),
         })
     }
 }
@@ -116,19 +116,19 @@ mod tests {
     #[test]
     fn places_hold_what_lies_in_them() {
         let within = |place| Extent::Within(BTreeSet::from([place]));
-        let below = within(Place::Below("/var/log".to_owned()));
+        let below = within(ReachPlace::Below("/var/log".to_owned()));
         assert!(below.covers(&path("/var/log")) && below.covers(&path("/var/log/a/b")));
         assert!(!below.covers(&path("/var/logs")) && !below.covers(&path("/var")));
-        let exactly = within(Place::Exactly("/var/log".to_owned()));
+        let exactly = within(ReachPlace::Exactly("/var/log".to_owned()));
         assert!(exactly.covers(&path("/var/log")) && !exactly.covers(&path("/var/log/a")));
-        let prefix = within(Place::Prefix("/var/lo".to_owned()));
+        let prefix = within(ReachPlace::Prefix("/var/lo".to_owned()));
         assert!(prefix.covers(&path("/var/log/a")) && !prefix.covers(&path("/var/l")));
         assert!(Extent::Anything.covers(&path("/")) && !Extent::default().covers(&path("/")));
     }
 
     #[test]
     fn what_is_added_is_held_and_nothing_is_lost() {
-        let exactly = |text: &str| Place::Exactly(text.to_owned());
+        let exactly = |text: &str| ReachPlace::Exactly(text.to_owned());
         let mut extent = Extent::default();
         assert!(extent.is_empty());
         extent.insert(exactly("/a"));

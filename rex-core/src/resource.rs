@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::values::{EXTENSION, NAME, PATH, UNIT, Values};
+use crate::values::{EXTENSION, NAME, PATH, UNIT, ValueSet};
 use crate::{AbsPath, Value};
 
 /// The type of a [`Fact`].
@@ -78,7 +78,7 @@ pub struct Attribute {
     /// The meaning and the unit.
     pub doc: &'static str,
     /// The values that it can have.
-    pub values: Values,
+    pub values: ValueSet,
 }
 
 /// A Rust type that a fact in the `actions!` table can have.
@@ -144,7 +144,7 @@ impl fmt::Display for ResourceSpec {
 
 /// A thing that an action can act on.
 ///
-/// Implement it for the resources of your own program; [`AbsPath`], [`Unit`], [`Manager`] and [`Host`] are some of Rex's.
+/// Implement it for the resources of your own program; [`AbsPath`], [`Unit`], [`ServiceManager`] and [`Host`] are some of Rex's.
 pub trait Resource: fmt::Debug + Send + Sync + 'static {
     /// The declaration of the type.
     const SPEC: &'static ResourceSpec;
@@ -163,14 +163,14 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     }
 
     /// True if the id determines all attributes and ancestors, so that journals and cached decisions use the id alone.
-    const ID_SAYS_ALL: bool = false;
+    const ID_IS_COMPLETE: bool = false;
 
     /// Makes the resource with this id and these attributes, as a journal or a person writes them, to decide on it again. If the [id
-    /// determines them](Self::ID_SAYS_ALL), the attributes are ignored.
+    /// determines them](Self::ID_IS_COMPLETE), the attributes are ignored.
     ///
     /// # Errors
     /// If there is no such resource; the text says why. By default, resources are not made from their written form.
-    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String>
+    fn from_record(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String>
     where
         Self: Sized,
     {
@@ -189,8 +189,8 @@ pub trait AnyResource: fmt::Debug + Send + Sync {
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
     /// Calls `visit` as [`Resource::ancestors`] does.
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str));
-    /// Returns [`Resource::ID_SAYS_ALL`].
-    fn id_says_all(&self) -> bool;
+    /// Returns [`Resource::ID_IS_COMPLETE`].
+    fn id_is_complete(&self) -> bool;
 }
 
 impl<R: Resource> AnyResource for R {
@@ -216,8 +216,8 @@ impl<R: Resource> AnyResource for R {
             Resource::ancestors(self, visit);
         }
     }
-    fn id_says_all(&self) -> bool {
-        R::ID_SAYS_ALL
+    fn id_is_complete(&self) -> bool {
+        R::ID_IS_COMPLETE
     }
 }
 
@@ -231,19 +231,19 @@ impl Resource for AbsPath {
                 name: "path",
                 kind: FactKind::String,
                 doc: "The whole path, the same as the id; for `like`.",
-                values: Values::Form(&PATH),
+                values: ValueSet::Form(&PATH),
             },
             Attribute {
                 name: "name",
                 kind: FactKind::String,
                 doc: "The last component; empty for `/`.",
-                values: Values::Form(&NAME),
+                values: ValueSet::Form(&NAME),
             },
             Attribute {
                 name: "extension",
                 kind: FactKind::String,
                 doc: "What follows the last dot of the name, without the dot, always: that of `.key` is `key`; empty if there is none.",
-                values: Values::Form(&EXTENSION),
+                values: ValueSet::Form(&EXTENSION),
             },
         ],
         id_attribute: Some("path"),
@@ -264,9 +264,9 @@ impl Resource for AbsPath {
         self.parents().for_each(visit);
     }
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
@@ -338,13 +338,13 @@ impl Resource for Unit {
                 name: "name",
                 kind: FactKind::String,
                 doc: "The full name, the same as the id; for `like`.",
-                values: Values::Form(&UNIT),
+                values: ValueSet::Form(&UNIT),
             },
             Attribute {
                 name: "kind",
                 kind: FactKind::String,
                 doc: "The type: `service`, `timer`, `socket`, ...",
-                values: Values::Words(UNIT_KINDS),
+                values: ValueSet::Words(UNIT_KINDS),
             },
         ],
         id_attribute: Some("name"),
@@ -360,18 +360,18 @@ impl Resource for Unit {
         visit("kind", Fact::String(self.kind()));
     }
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
 
 /// The service manager itself, which lists units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Manager;
+pub struct ServiceManager;
 
-impl Resource for Manager {
+impl Resource for ServiceManager {
     const SPEC: &'static ResourceSpec = &ResourceSpec {
         namespace: "service",
         name: "Manager",
@@ -388,9 +388,9 @@ impl Resource for Manager {
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         the_one(Self, id)
     }
 }
@@ -416,9 +416,9 @@ impl Resource for Host {
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
 
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         the_one(Self, id)
     }
 }
@@ -442,8 +442,8 @@ mod tests {
             name: "Door",
             doc: "A door.",
             attributes: &[
-                Attribute { name: "number", kind: FactKind::String, doc: "The id.", values: Values::Any },
-                Attribute { name: "open", kind: FactKind::Bool, doc: "Whether it is open.", values: Values::Any },
+                Attribute { name: "number", kind: FactKind::String, doc: "The id.", values: ValueSet::Any },
+                Attribute { name: "open", kind: FactKind::Bool, doc: "Whether it is open.", values: ValueSet::Any },
             ],
             id_attribute: Some("number"),
             nested: false,
@@ -483,7 +483,7 @@ mod tests {
     fn attributes_are_those_that_are_declared() {
         let path = AbsPath::parse("/srv/app.log").unwrap();
         let unit = Unit::parse("nginx").unwrap();
-        for resource in [&path as &dyn AnyResource, &unit, &Manager, &Host] {
+        for resource in [&path as &dyn AnyResource, &unit, &ServiceManager, &Host] {
             let mut seen = Vec::new();
             resource.attributes(&mut |name, _| seen.push(name));
             let declared: Vec<_> = resource.spec().attributes.iter().map(|attribute| attribute.name).collect();

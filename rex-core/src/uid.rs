@@ -8,15 +8,15 @@ use std::fmt;
 /// assert_eq!(rex_core::uid::quoted("o'brien \"x\"").to_string(), r#""o'brien \"x\"""#);
 /// ```
 #[must_use]
-pub fn quoted(id: &str) -> Quoted<'_> {
-    Quoted(id)
+pub fn quoted(id: &str) -> QuotedId<'_> {
+    QuotedId(id)
 }
 
 /// An id in quotes, see [`quoted`].
 #[derive(Debug, Clone, Copy)]
-pub struct Quoted<'a>(&'a str);
+pub struct QuotedId<'a>(&'a str);
 
-impl fmt::Display for Quoted<'_> {
+impl fmt::Display for QuotedId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
         for (number, part) in self.0.split('\'').enumerate() {

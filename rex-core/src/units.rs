@@ -41,7 +41,7 @@ const BYTES: &[(&[&str], u128)] = &[
 /// The reason why a text is not a duration, a size or a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum UnitError {
+pub enum QuantityError {
     /// A missing number.
     NoNumber,
     /// A number without a unit.
@@ -54,7 +54,7 @@ pub enum UnitError {
     NoMoment,
 }
 
-impl fmt::Display for UnitError {
+impl fmt::Display for QuantityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoNumber => write!(f, "it does not start with a number"),
@@ -66,25 +66,25 @@ impl fmt::Display for UnitError {
     }
 }
 
-impl std::error::Error for UnitError {}
+impl std::error::Error for QuantityError {}
 
 /// Parses a duration: numbers with units of time, added up. A day has 24 hours.
 ///
 /// # Errors
 /// If the text is not a duration; a number without a unit is not.
-pub fn duration(text: &str) -> Result<Duration, UnitError> {
+pub fn duration(text: &str) -> Result<Duration, QuantityError> {
     let mut rest = text.trim();
     let mut nanos = 0_u128;
     loop {
         let (part, after) = amount(rest, TIMES)?;
-        nanos = nanos.checked_add(part).ok_or(UnitError::TooMuch)?;
+        nanos = nanos.checked_add(part).ok_or(QuantityError::TooMuch)?;
         rest = after.trim_start();
         if rest.is_empty() {
             break;
         }
     }
-    let seconds = u64::try_from(nanos / 1_000_000_000).map_err(|_| UnitError::TooMuch)?;
-    let below = u32::try_from(nanos % 1_000_000_000).map_err(|_| UnitError::TooMuch)?;
+    let seconds = u64::try_from(nanos / 1_000_000_000).map_err(|_| QuantityError::TooMuch)?;
+    let below = u32::try_from(nanos % 1_000_000_000).map_err(|_| QuantityError::TooMuch)?;
     Ok(Duration::new(seconds, below))
 }
 
@@ -92,10 +92,10 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
 ///
 /// # Errors
 /// If the text is not a size; a number without a unit is not.
-pub fn size(text: &str) -> Result<u64, UnitError> {
+pub fn size(text: &str) -> Result<u64, QuantityError> {
     match amount(text.trim(), BYTES)? {
-        (bytes, "") => u64::try_from(bytes).map_err(|_| UnitError::TooMuch),
-        (_, rest) => Err(UnitError::Unit(rest.trim().to_owned())),
+        (bytes, "") => u64::try_from(bytes).map_err(|_| QuantityError::TooMuch),
+        (_, rest) => Err(QuantityError::Unit(rest.trim().to_owned())),
     }
 }
 
@@ -106,41 +106,41 @@ pub const MOMENTS: &str = "`-1h`, `1h ago` or `2026-11-23T12:42:29Z`";
 ///
 /// # Errors
 /// If the text is neither. A duration must be marked as before now, with `-` or `ago`.
-pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, UnitError> {
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, QuantityError> {
     let text = text.trim();
     let before = text.strip_prefix('-').or_else(|| text.strip_suffix("ago"));
     match before {
         Some(before) => {
-            let micros = i64::try_from(duration(before)?.as_micros()).map_err(|_| UnitError::TooMuch)?;
-            now.as_micros().checked_sub(micros).map(Timestamp::from_micros).ok_or(UnitError::TooMuch)
+            let micros = i64::try_from(duration(before)?.as_micros()).map_err(|_| QuantityError::TooMuch)?;
+            now.as_micros().checked_sub(micros).map(Timestamp::from_micros).ok_or(QuantityError::TooMuch)
         }
-        None => Timestamp::parse(text).map_err(|_| UnitError::NoMoment),
+        None => Timestamp::parse(text).map_err(|_| QuantityError::NoMoment),
     }
 }
 
 /// Parses a number with its unit at the start of a text; returns their product and the rest.
-fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str), UnitError> {
+fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str), QuantityError> {
     let (number, rest) = span(text, |c| c.is_ascii_digit() || c == '.');
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     // More digits change nothing, and would not fit.
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') || fraction.len() > 12 {
-        return Err(UnitError::NoNumber);
+        return Err(QuantityError::NoNumber);
     }
     let (unit, rest) = span(rest.trim_start(), |c| !c.is_ascii_digit() && !c.is_whitespace() && c != '.');
     if unit.is_empty() {
-        return Err(UnitError::NoUnit);
+        return Err(QuantityError::NoUnit);
     }
     let one = units.iter().find(|(names, _)| names.contains(&unit)).map(|(_, one)| *one);
-    let one = one.ok_or_else(|| UnitError::Unit(unit.to_owned()))?;
+    let one = one.ok_or_else(|| QuantityError::Unit(unit.to_owned()))?;
     let scale = fraction.bytes().fold(1_u128, |scale, _| scale * 10);
-    let digits = |digits: &str| digits.parse::<u128>().map_err(|_| UnitError::TooMuch);
+    let digits = |digits: &str| digits.parse::<u128>().map_err(|_| QuantityError::TooMuch);
     let whole = digits(whole)?.checked_mul(one);
     let below = digits(fraction)?.checked_mul(one).map(|below| below / scale);
     whole
         .zip(below)
         .and_then(|(whole, below)| whole.checked_add(below))
         .map(|all| (all, rest))
-        .ok_or(UnitError::TooMuch)
+        .ok_or(QuantityError::TooMuch)
 }
 
 /// Splits off the characters at the start that match.
@@ -189,20 +189,20 @@ mod tests {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for (text, why) in [
-            ("", UnitError::NoNumber),
-            ("soon", UnitError::NoNumber),
-            ("-5s", UnitError::NoNumber),
-            ("1.s", UnitError::NoNumber),
-            ("1.2.3s", UnitError::NoNumber),
-            ("5s and", UnitError::NoNumber),
-            ("5", UnitError::NoUnit),
-            ("1h30", UnitError::NoUnit),
-            ("5M", UnitError::Unit("M".to_owned())),
-            ("5 months", UnitError::Unit("months".to_owned())),
-            ("5MB", UnitError::Unit("MB".to_owned())),
-            ("1e3s", UnitError::Unit("e".to_owned())),
-            ("99999999999999999999w", UnitError::TooMuch),
-            ("9999999999999999999999999999999999999999s", UnitError::TooMuch),
+            ("", QuantityError::NoNumber),
+            ("soon", QuantityError::NoNumber),
+            ("-5s", QuantityError::NoNumber),
+            ("1.s", QuantityError::NoNumber),
+            ("1.2.3s", QuantityError::NoNumber),
+            ("5s and", QuantityError::NoNumber),
+            ("5", QuantityError::NoUnit),
+            ("1h30", QuantityError::NoUnit),
+            ("5M", QuantityError::Unit("M".to_owned())),
+            ("5 months", QuantityError::Unit("months".to_owned())),
+            ("5MB", QuantityError::Unit("MB".to_owned())),
+            ("1e3s", QuantityError::Unit("e".to_owned())),
+            ("99999999999999999999w", QuantityError::TooMuch),
+            ("9999999999999999999999999999999999999999s", QuantityError::TooMuch),
         ] {
             assert_eq!(duration(text), Err(why), "{text}");
         }
@@ -226,15 +226,15 @@ mod tests {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for (text, why) in [
-            ("", UnitError::NoNumber),
-            ("M", UnitError::NoNumber),
-            ("-1M", UnitError::NoNumber),
-            ("10", UnitError::NoUnit),
-            ("10m", UnitError::Unit("m".to_owned())),
-            ("10mb", UnitError::Unit("mb".to_owned())),
-            ("5s", UnitError::Unit("s".to_owned())),
-            ("1M2K", UnitError::Unit("2K".to_owned())),
-            ("99999P", UnitError::TooMuch),
+            ("", QuantityError::NoNumber),
+            ("M", QuantityError::NoNumber),
+            ("-1M", QuantityError::NoNumber),
+            ("10", QuantityError::NoUnit),
+            ("10m", QuantityError::Unit("m".to_owned())),
+            ("10mb", QuantityError::Unit("mb".to_owned())),
+            ("5s", QuantityError::Unit("s".to_owned())),
+            ("1M2K", QuantityError::Unit("2K".to_owned())),
+            ("99999P", QuantityError::TooMuch),
         ] {
             assert_eq!(size(text), Err(why), "{text}");
         }
@@ -249,13 +249,13 @@ mod tests {
             assert_eq!(moment(text, now).map(Timestamp::as_secs), Ok(seconds), "{text}");
         }
         for (text, why) in [
-            ("", UnitError::NoMoment),
-            ("1h", UnitError::NoMoment),
-            ("yesterday", UnitError::NoMoment),
-            ("2026-11-23", UnitError::NoMoment),
-            ("-1", UnitError::NoUnit),
-            ("-1x", UnitError::Unit("x".to_owned())),
-            ("-9999999999999w", UnitError::TooMuch),
+            ("", QuantityError::NoMoment),
+            ("1h", QuantityError::NoMoment),
+            ("yesterday", QuantityError::NoMoment),
+            ("2026-11-23", QuantityError::NoMoment),
+            ("-1", QuantityError::NoUnit),
+            ("-1x", QuantityError::Unit("x".to_owned())),
+            ("-9999999999999w", QuantityError::TooMuch),
         ] {
             assert_eq!(moment(text, now), Err(why), "{text}");
         }

@@ -17,11 +17,11 @@ pub use forms::{
 };
 
 use crate::nearest::did_you_mean;
-use machine::Machine;
+use machine::LazyAutomaton;
 
 /// The values that a fact or an attribute can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Values {
+pub enum ValueSet {
     /// Every value of its type.
     #[default]
     Any,
@@ -30,11 +30,11 @@ pub enum Values {
     /// A number from the first to the second.
     Range(i64, i64),
     /// A text of a form.
-    Form(&'static Form),
+    Form(&'static TextForm),
 }
 
 /// A form of texts, such as an absolute path or a SHA-256.
-pub struct Form {
+pub struct TextForm {
     /// A description, after "it is": `an absolute path`.
     pub doc: &'static str,
     /// A check whether a text has the form.
@@ -42,25 +42,25 @@ pub struct Form {
     /// A function that suggests a text of the form for another.
     pub meant: fn(&str) -> Option<String>,
     /// The form as a machine over bytes. It may accept more texts than have the form, never fewer.
-    machine: Machine,
+    machine: LazyAutomaton,
 }
 
-impl fmt::Debug for Form {
+impl fmt::Debug for TextForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Form").field(&self.doc).finish()
+        f.debug_tuple("TextForm").field(&self.doc).finish()
     }
 }
 
-impl PartialEq for Form {
+impl PartialEq for TextForm {
     fn eq(&self, other: &Self) -> bool {
         self.doc == other.doc
     }
 }
 
-impl Eq for Form {}
+impl Eq for TextForm {}
 
 /// Formats values: "one of `a`, `b`", "from 0 to 4095", "an absolute path".
-impl fmt::Display for Values {
+impl fmt::Display for ValueSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => write!(f, "anything"),
@@ -75,7 +75,7 @@ impl fmt::Display for Values {
     }
 }
 
-impl Values {
+impl ValueSet {
     /// Returns whether a text is one of the values.
     #[must_use]
     pub fn has(&self, text: &str) -> bool {
@@ -154,7 +154,7 @@ fn is_like(text: &str, pattern: &[Option<char>]) -> bool {
 #[macro_export]
 macro_rules! declared_values {
     () => {
-        $crate::Values::Any
+        $crate::ValueSet::Any
     };
     ($values:expr) => {
         $values
@@ -177,7 +177,7 @@ mod tests {
 
     /// A form with texts that have it, texts that lack it, patterns that some match, and patterns that none match.
     type Row = (
-        &'static Form,
+        &'static TextForm,
         &'static [&'static str],
         &'static [&'static str],
         &'static [&'static str],
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn forms_take_what_has_them_and_nothing_else() {
         for (form, texts, others, likes, unlikes) in FORMS {
-            let values = Values::Form(form);
+            let values = ValueSet::Form(form);
             texts.iter().for_each(|text| assert!(values.has(text), "{}: `{text}`", form.doc));
             others.iter().for_each(|text| assert!(!values.has(text), "{}: `{text}`", form.doc));
             likes.iter().for_each(|text| assert!(values.has_like(&pattern(text)), "{}: like `{text}`", form.doc));
@@ -345,40 +345,40 @@ mod tests {
 
     #[test]
     fn what_was_meant_is_a_value() {
-        let rows: &[(Values, &str, &str)] = &[
-            (Values::Words(SIGNALS), "SIGTERM", "TERM"),
-            (Values::Words(SIGNALS), "sigkill", "KILL"),
-            (Values::Words(SIGNALS), "TREM", "TERM"),
-            (Values::Words(NETWORKS), "privat", "private"),
-            (Values::Words(NETWORKS), "link-local", "link_local"),
-            (Values::Words(RECORDS), "mx", "MX"),
-            (Values::Words(UNIT_KINDS), ".service", "service"),
-            (Values::Words(&["http", "https"]), "https://", "https"),
-            (Values::Form(&UNIT), "shop-web", "shop-web.service"),
-            (Values::Form(&URL_PATH), "api/", "/api/"),
-            (Values::Form(&HOST), "https://example.com", "example.com"),
-            (Values::Form(&HOST), "Example.com", "example.com"),
-            (Values::Form(&HOST), "example.com:443", "example.com"),
-            (Values::Form(&EXTENSION), ".key", "key"),
-            (Values::Form(&PATH), "/etc/", "/etc"),
-            (Values::Form(&QUERY), "?a=b", "a=b"),
-            (Values::Form(&URL_PATH), "/caf%c3%a9", "/caf%C3%A9"),
-            (Values::Form(&URL), "HTTPS://Example.com/caf%c3%a9", "https://example.com/caf%C3%A9"),
-            (Values::Form(&COMMAND), "systemd-journald", "systemd-journal"),
-            (Values::Form(&COMMAND_LINE), "-name *.log", "-name '*.log'"),
-            (Values::Form(&VARIABLE), "$PATH", "PATH"),
-            (Values::Form(&PARAMETER), "net/ipv4/ip_forward", "net.ipv4.ip_forward"),
-            (Values::Form(&PARAMETER), "/vm/swappiness", "vm.swappiness"),
-            (Values::Form(&URL), "https://a:443/x", "https://a/x"),
-            (Values::Form(&URL), "https://a?b=c", "https://a/?b=c"),
-            (Values::Form(&URL), "https://a/x#top", "https://a/x"),
+        let rows: &[(ValueSet, &str, &str)] = &[
+            (ValueSet::Words(SIGNALS), "SIGTERM", "TERM"),
+            (ValueSet::Words(SIGNALS), "sigkill", "KILL"),
+            (ValueSet::Words(SIGNALS), "TREM", "TERM"),
+            (ValueSet::Words(NETWORKS), "privat", "private"),
+            (ValueSet::Words(NETWORKS), "link-local", "link_local"),
+            (ValueSet::Words(RECORDS), "mx", "MX"),
+            (ValueSet::Words(UNIT_KINDS), ".service", "service"),
+            (ValueSet::Words(&["http", "https"]), "https://", "https"),
+            (ValueSet::Form(&UNIT), "shop-web", "shop-web.service"),
+            (ValueSet::Form(&URL_PATH), "api/", "/api/"),
+            (ValueSet::Form(&HOST), "https://example.com", "example.com"),
+            (ValueSet::Form(&HOST), "Example.com", "example.com"),
+            (ValueSet::Form(&HOST), "example.com:443", "example.com"),
+            (ValueSet::Form(&EXTENSION), ".key", "key"),
+            (ValueSet::Form(&PATH), "/etc/", "/etc"),
+            (ValueSet::Form(&QUERY), "?a=b", "a=b"),
+            (ValueSet::Form(&URL_PATH), "/caf%c3%a9", "/caf%C3%A9"),
+            (ValueSet::Form(&URL), "HTTPS://Example.com/caf%c3%a9", "https://example.com/caf%C3%A9"),
+            (ValueSet::Form(&COMMAND), "systemd-journald", "systemd-journal"),
+            (ValueSet::Form(&COMMAND_LINE), "-name *.log", "-name '*.log'"),
+            (ValueSet::Form(&VARIABLE), "$PATH", "PATH"),
+            (ValueSet::Form(&PARAMETER), "net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+            (ValueSet::Form(&PARAMETER), "/vm/swappiness", "vm.swappiness"),
+            (ValueSet::Form(&URL), "https://a:443/x", "https://a/x"),
+            (ValueSet::Form(&URL), "https://a?b=c", "https://a/?b=c"),
+            (ValueSet::Form(&URL), "https://a/x#top", "https://a/x"),
         ];
-        assert!(["pool_workqueue_release", "rcu_tasks_kthread"].iter().all(|name| Values::Form(&COMMAND).has(name)));
+        assert!(["pool_workqueue_release", "rcu_tasks_kthread"].iter().all(|name| ValueSet::Form(&COMMAND).has(name)));
         for (values, written, meant) in rows {
             assert_eq!(values.meant(written).as_deref(), Some(*meant), "{written}");
             assert!(values.has(meant) && !values.has(written), "{written}");
         }
-        assert_eq!(Values::Words(NETWORKS).meant("internet"), None);
+        assert_eq!(ValueSet::Words(NETWORKS).meant("internet"), None);
     }
 
     proptest! {
@@ -390,7 +390,7 @@ mod tests {
                     let (from, to) = (from.min(text.len()), to.min(text.len()));
                     let like: Vec<_> = pattern(&text[..from.min(to)])
                         .into_iter().chain([None]).chain(pattern(&text[from.max(to)..])).collect();
-                    prop_assert!(Values::Form(form).has_like(&like), "{}: {text}", form.doc);
+                    prop_assert!(ValueSet::Form(form).has_like(&like), "{}: {text}", form.doc);
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rex_core::{Action, Authorize, Decision, Fact, Principal, Request, Resource, ResourceSpec, Value};
 use rex_engine::{CountingAllocator, Engine, Input};
-use rex_sdk::spec::{Example, Kind, Op, OpSpec, Param, Returns};
+use rex_sdk::spec::{CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec};
 use rex_sdk::{Args, MemOs, Session};
 
 #[global_allocator]
@@ -48,11 +48,11 @@ static RING: Op = Op {
         name: "bell::ring",
         aliases: &["ring"],
         needs: &[bell::Ring::SPEC],
-        params: &[Param::required("name", Kind::Text, "The bell.")],
-        returns: Returns { kind: "int", doc: "How often any bell has rung." },
+        params: &[Param::required("name", ParamKind::Text, "The bell.")],
+        returns: ReturnSpec { kind: "int", doc: "How often any bell has rung." },
         doc: "Rings a bell.",
         errors: &[],
-        example: Example { args: r#"["door"]"#, returns: "1" },
+        example: CallExample { args: r#"["door"]"#, returns: "1" },
     },
     call: |session: &Session<'_>, args: &Args| {
         let grant = session.permit(bell::Ring {}, Bell(args.text("name")?.to_owned()))?;

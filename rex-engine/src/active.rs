@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
 use rex_core::{AbsPath, Code, Error, Run};
-use rex_sdk::{Answer, Operation, Os, Session};
+use rex_sdk::{OpAnswer, Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::builder::{self, Builder};
 use crate::convert::{to_argument, to_dynamic, to_map};
 use crate::failure;
 use crate::memory::{Meter, shielded};
-use crate::random::{self, Random};
+use crate::random::{self, RandomSource};
 use crate::report::Failure;
-use crate::script::{Info, Names};
+use crate::script::{ErrorContext, FunctionNames};
 use crate::values::lines::{ScriptLines, collected};
 
 /// Number of failures that a run remembers, for denials and for others, to distinguish a failure that the script rethrows
@@ -27,54 +27,60 @@ const REMEMBERED: usize = 256;
 const STEPS_PER_CHECK: u64 = 32;
 
 /// The state of one run.
-pub(crate) struct Active {
+pub(crate) struct ActiveRun {
     pub(crate) run: Run,
     pub(crate) os: Arc<dyn Os>,
     pub(crate) base: AbsPath,
     pub(crate) meter: &'static Meter,
-    told: Option<builder::Output>,
-    random: Option<Random>,
+    told: Option<builder::OutputFn>,
+    random: Option<RandomSource>,
     /// The information that explains errors of the script, once it is compiled, and the names of its arguments.
-    script: OnceLock<(Info, Vec<String>)>,
+    script: OnceLock<(ErrorContext, Vec<String>)>,
     warnings: Mutex<Vec<Failure>>,
-    pub(crate) names: Arc<Names>,
+    pub(crate) names: Arc<FunctionNames>,
     /// The operations and lines whose denials the script caught in a variable.
     caught: Mutex<Vec<(&'static str, Option<u32>)>>,
-    output: Mutex<Output>,
+    output: Mutex<PrintedLines>,
     fatal: Mutex<Option<(Error, Position)>>,
-    raised: Mutex<Raised>,
+    raised: Mutex<RaisedFailures>,
 }
 
 /// Failures that a script received, with their lines. Denials are apart, so that other failures cannot displace them.
 #[derive(Default)]
-struct Raised {
+struct RaisedFailures {
     denials: VecDeque<(Error, Option<u32>)>,
     others: VecDeque<(Error, Option<u32>)>,
 }
 
 #[derive(Default)]
-struct Output {
+struct PrintedLines {
     lines: Vec<String>,
     bytes: u64,
 }
 
 /// The run that a thread is in. Only its own thread touches it, so a step costs no lock.
-struct Current {
-    active: Arc<Active>,
+struct CurrentRun {
+    active: Arc<ActiveRun>,
     steps: u64,
     ended: bool,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<CurrentRun>> = const { RefCell::new(None) };
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Active {
-    pub(crate) fn new(run: Run, config: &Builder, names: Arc<Names>, base: AbsPath, meter: &'static Meter) -> Self {
+impl ActiveRun {
+    pub(crate) fn new(
+        run: Run,
+        config: &Builder,
+        names: Arc<FunctionNames>,
+        base: AbsPath,
+        meter: &'static Meter,
+    ) -> Self {
         Self {
             run,
             os: config.os.clone(),
@@ -93,7 +99,7 @@ impl Active {
     }
 
     /// Stores the information that explains errors of the script, and its warnings.
-    pub(crate) fn explain_with(&self, info: Info, args: Vec<String>, warnings: Vec<Failure>) {
+    pub(crate) fn explain_with(&self, info: ErrorContext, args: Vec<String>, warnings: Vec<Failure>) {
         // A run has one script.
         let _ = self.script.set((info, args));
         *lock(&self.warnings) = warnings;
@@ -116,20 +122,20 @@ impl Active {
         lock(&self.warnings).clone()
     }
 
-    pub(crate) fn script(&self) -> Option<&(Info, Vec<String>)> {
+    pub(crate) fn script(&self) -> Option<&(ErrorContext, Vec<String>)> {
         self.script.get()
     }
 
     /// Makes this the run of the thread while `work` lasts.
     pub(crate) fn enter<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
-        struct Restore(Option<Current>);
-        impl Drop for Restore {
+        struct RunRestore(Option<CurrentRun>);
+        impl Drop for RunRestore {
             fn drop(&mut self) {
                 CURRENT.with_borrow_mut(|current| *current = self.0.take());
             }
         }
-        let entered = Current { active: self.clone(), steps: 0, ended: false };
-        let _restore = Restore(CURRENT.with_borrow_mut(|current| current.replace(entered)));
+        let entered = CurrentRun { active: self.clone(), steps: 0, ended: false };
+        let _restore = RunRestore(CURRENT.with_borrow_mut(|current| current.replace(entered)));
         work()
     }
 
@@ -211,14 +217,14 @@ pub(crate) fn line(position: Position) -> Option<u32> {
     position.line().and_then(|line| u32::try_from(line).ok())
 }
 
-fn current() -> Option<Arc<Active>> {
+fn current() -> Option<Arc<ActiveRun>> {
     CURRENT.with_borrow(|current| current.as_ref().map(|current| current.active.clone()))
 }
 
 /// Checks the limits at each step of a script; `Some` ends the script.
 pub(crate) fn step() -> Option<Dynamic> {
     CURRENT.with_borrow_mut(|current| {
-        let Some(Current { active, steps, ended }) = current else { return Some(Dynamic::UNIT) };
+        let Some(CurrentRun { active, steps, ended }) = current else { return Some(Dynamic::UNIT) };
         *steps += 1;
         let limits = active.run.limits();
         let error = if *ended {
@@ -291,7 +297,7 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
         }
     }
     shielded(|| {
-        let Some(Explained { error, place, .. }) = explained(&map, &active) else { return value };
+        let Some(CaughtError { error, place, .. }) = explained(&map, &active) else { return value };
         let line = place.map(|(line, _)| line);
         let map = to_map(&error, line);
         active.remember(error, line);
@@ -318,13 +324,13 @@ pub(crate) fn slipped(value: Dynamic) -> Dynamic {
 }
 
 /// An error of Rhai, as a script catches it.
-struct Explained {
+struct CaughtError {
     kind: String,
     error: Error,
     place: Option<(u32, u32)>,
 }
 
-fn explained(map: &Map, active: &Active) -> Option<Explained> {
+fn explained(map: &Map, active: &ActiveRun) -> Option<CaughtError> {
     let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
     let (Some(kind), Some(message), false) = (text("error"), text("message"), map.contains_key("code")) else {
         return None;
@@ -339,7 +345,7 @@ fn explained(map: &Map, active: &Active) -> Option<Explained> {
         (Some((info, _)), Some(place)) => info.as_written(error, place),
         _ => error,
     };
-    Some(Explained { kind, error, place })
+    Some(CaughtError { kind, error, place })
 }
 
 /// Calls an operation for a script.
@@ -358,14 +364,14 @@ pub(crate) fn invoke(
         let args = args.into_iter().map(|arg| to_argument(arg, active.run.budget())).collect::<Result<_, _>>()?;
         let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
         Ok(match answer {
-            Answer::Value(value) => {
+            OpAnswer::Value(value) => {
                 if let Some((info, _)) = active.script() {
                     let unheeded = info.unheeded(operation.spec().name, position, &value);
                     unheeded.into_iter().for_each(|warning| active.warn(warning));
                 }
                 to_dynamic(value)
             }
-            Answer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
+            OpAnswer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
         })
     })
 }

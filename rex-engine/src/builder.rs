@@ -12,7 +12,7 @@ use rhai::packages::{
 };
 use rhai::{FLOAT, INT, NativeCallContext};
 
-use crate::{Engine, Random, active, bind, memory, pure, script, values};
+use crate::{Engine, RandomSource, active, bind, memory, pure, script, values};
 
 /// The reason that an engine cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,13 @@ pub struct Builder {
     pub(crate) operations: Vec<&'static dyn Operation>,
     pub(crate) limits: Limits,
     pub(crate) clock: Option<Clock>,
-    pub(crate) random: Option<Random>,
+    pub(crate) random: Option<RandomSource>,
     pub(crate) memory_counted: bool,
-    pub(crate) output: Option<Output>,
+    pub(crate) output: Option<OutputFn>,
 }
 
 /// A callback for each line that a script prints.
-pub(crate) type Output = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type OutputFn = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +106,7 @@ impl Builder {
 
     /// Sets the source of `random` in scripts instead of the system's, for tests and for running a script again exactly as before.
     #[must_use]
-    pub fn random(mut self, random: Random) -> Self {
+    pub fn random(mut self, random: RandomSource) -> Self {
         self.random = Some(random);
         self
     }

@@ -19,7 +19,7 @@ const VALUE_BYTES: u64 = 16;
 /// If it takes more than `value_bytes`, or its lists and maps are nested too deep.
 pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Error> {
     let exceeded = || exceeded("value_bytes", value_bytes, "bytes of value");
-    Leaving { exceeded: &exceeded, left: value_bytes, byte: VALUE_BYTES, depth: 0 }.value(dynamic)
+    ValueAllowance { exceeded: &exceeded, left: value_bytes, byte: VALUE_BYTES, depth: 0 }.value(dynamic)
 }
 
 /// Converts a script's value to an argument of an operation, which may take the memory that the run has left.
@@ -29,11 +29,11 @@ pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Erro
 pub(crate) fn to_argument(dynamic: Dynamic, budget: &Budget) -> Result<Value, Error> {
     let memory_bytes = budget.limits().memory_bytes;
     let exceeded = || exceeded("memory_bytes", memory_bytes, "bytes of memory");
-    Leaving { exceeded: &exceeded, left: budget.memory_left(), byte: 1, depth: 0 }.value(dynamic)
+    ValueAllowance { exceeded: &exceeded, left: budget.memory_left(), byte: 1, depth: 0 }.value(dynamic)
 }
 
 /// The allowance for a value on its way out.
-struct Leaving<'a> {
+struct ValueAllowance<'a> {
     exceeded: &'a dyn Fn() -> Error,
     left: u64,
     /// Bytes that each byte of a blob counts for: in a report, it is a number of a list.
@@ -41,7 +41,7 @@ struct Leaving<'a> {
     depth: u32,
 }
 
-impl Leaving<'_> {
+impl ValueAllowance<'_> {
     fn value(&mut self, dynamic: Dynamic) -> Result<Value, Error> {
         self.count(VALUE_BYTES)?;
         if dynamic.is_unit() {

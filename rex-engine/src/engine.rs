@@ -13,16 +13,16 @@ use rex_sdk::Os;
 use rhai::{Dynamic, Scope};
 use sha2::{Digest, Sha256};
 
-use crate::active::Active;
+use crate::active::ActiveRun;
 use crate::builder::Builder;
 use crate::convert::{to_dynamic, to_value};
 use crate::failure;
 use crate::memory::Meter;
 use crate::random_id;
-use crate::report::{Denied, Failure, Report, Stats};
-use crate::script::{Names, Script};
+use crate::report::{DeniedRequests, Failure, Report, RunStats};
+use crate::script::{CheckedScript, FunctionNames};
 use crate::values::lines::collected;
-use crate::worker::{Worker, Workers, soon};
+use crate::worker::{JobThread, JobThreads, soon};
 
 /// Time that a run may continue after its deadline or its cancellation before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
@@ -75,14 +75,14 @@ impl fmt::Debug for Input {
 /// An engine that runs scripts. Cheap to clone; clones share it, and may run scripts at the same time.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineParts>,
 }
 
-struct Shared {
+struct EngineParts {
     rhai: rhai::Engine,
-    names: Arc<Names>,
+    names: Arc<FunctionNames>,
     config: Builder,
-    workers: Workers,
+    workers: JobThreads,
 }
 
 impl fmt::Debug for Engine {
@@ -93,8 +93,8 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(rhai: rhai::Engine, config: Builder) -> Self {
-        let names = Arc::new(Names::new(&config.operations));
-        Self { shared: Arc::new(Shared { rhai, names, config, workers: Workers::new() }) }
+        let names = Arc::new(FunctionNames::new(&config.operations));
+        Self { shared: Arc::new(EngineParts { rhai, names, config, workers: JobThreads::new() }) }
     }
 
     /// Returns a builder of an engine for Rex's operations on this system.
@@ -159,8 +159,8 @@ impl Engine {
             outcome,
             output: active.take_output(),
             warnings: active.warnings(),
-            denials: Denied::all(&records, &active.caught()),
-            stats: Stats {
+            denials: DeniedRequests::all(&records, &active.caught()),
+            stats: RunStats {
                 duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
                 operations: budget.operations(),
                 decisions: run.decisions(),
@@ -178,7 +178,7 @@ impl Engine {
 /// Waits for the outcome of a run; returns `None` if the run must be left behind.
 fn wait(
     outcome: &mpsc::Receiver<Result<Value, Failure>>,
-    active: &Active,
+    active: &ActiveRun,
     cancel: &AtomicBool,
 ) -> Option<Result<Value, Failure>> {
     if let Some(outcome) = soon(|| outcome.try_recv().ok()) {
@@ -201,9 +201,9 @@ fn wait(
     }
 }
 
-impl Shared {
+impl EngineParts {
     /// Starts a run, unless too many were left behind: the process may soon have no memory for another.
-    fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<Worker, Error> {
+    fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<JobThread, Error> {
         if self.workers.left_behind() >= LEFT_BEHIND {
             let message = format!("{LEFT_BEHIND} runs of this engine were left behind, with their threads and memory");
             return Err(Error::new(Code::LimitExceeded, message)
@@ -213,7 +213,7 @@ impl Shared {
         self.workers.start(run).map_err(none)
     }
 
-    fn activate(&self, script: &str, input: Input) -> (Arc<Active>, Arc<MemoryJournal>) {
+    fn activate(&self, script: &str, input: Input) -> (Arc<ActiveRun>, Arc<MemoryJournal>) {
         let limits = self.config.limits;
         let mut journal = MemoryJournal::new(limits.journal_records);
         if let Some(host) = &self.config.journal {
@@ -237,11 +237,11 @@ impl Shared {
         if self.config.memory_counted {
             run = run.with_memory(meter.live());
         }
-        (Arc::new(Active::new(run, &self.config, self.names.clone(), input.base, meter)), journal)
+        (Arc::new(ActiveRun::new(run, &self.config, self.names.clone(), input.base, meter)), journal)
     }
 
     /// Records the beginning of a run, runs its script, and records its end.
-    fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
+    fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<ActiveRun>) -> Result<Value, Failure> {
         let start = Instant::now();
         active.run.begin().map_err(Failure::new)?;
         let outcome = self.evaluate(script, args, active).and_then(|value| {
@@ -257,13 +257,13 @@ impl Shared {
         }
     }
 
-    fn evaluate(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
+    fn evaluate(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<ActiveRun>) -> Result<Value, Failure> {
         let limits = &self.config.limits;
         let result = catch_unwind(AssertUnwindSafe(|| {
             active.enter(|| {
                 let given: Vec<_> = args.keys().cloned().collect();
                 let mut scope = scope(args);
-                let Script { ast, warnings, info } = self.compile(script, &scope, Some(&given))?;
+                let CheckedScript { ast, warnings, info } = self.compile(script, &scope, Some(&given))?;
                 active.explain_with(info, given, warnings);
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
                 let value = value.and_then(collected).map_err(|error| failure::of_running(*error, active))?;
@@ -285,7 +285,7 @@ impl Shared {
         }
     }
 
-    fn compile(&self, script: &str, scope: &Scope<'_>, args: Option<&[String]>) -> Result<Script, Failure> {
+    fn compile(&self, script: &str, scope: &Scope<'_>, args: Option<&[String]>) -> Result<CheckedScript, Failure> {
         let limit = self.config.limits.script_bytes;
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
@@ -295,11 +295,11 @@ impl Shared {
         // `#!/usr/bin/env -S rex run` is for the shell. As a comment, it leaves all places as they are.
         let commented = script.strip_prefix("#!").map(|rest| format!("//{rest}"));
         let script = commented.as_deref().unwrap_or(script);
-        Script::new(&self.rhai, &self.names, script, scope, args)
+        CheckedScript::new(&self.rhai, &self.names, script, scope, args)
             .map_err(|refused| failure::of_refusing(refused, script, &self.names))
     }
 
-    fn left_behind(&self, active: &Active) -> Failure {
+    fn left_behind(&self, active: &ActiveRun) -> Failure {
         let limits = &self.config.limits;
         let error = if let Some((error, position)) = active.fatal() {
             return failure::at(error, position);

@@ -3,9 +3,9 @@
 use rex_core::{Code, Error};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use crate::active::{self, Active};
+use crate::active::{self, ActiveRun};
 use crate::report::Failure;
-use crate::script::{Names, Refused, foreign, habits};
+use crate::script::{FunctionNames, RefusedScript, foreign, habits};
 
 /// Returns a failure at a place of the script.
 pub(crate) fn at(error: Error, position: Position) -> Failure {
@@ -14,10 +14,10 @@ pub(crate) fn at(error: Error, position: Position) -> Failure {
 }
 
 /// Returns the failure of a script that is not run.
-pub(crate) fn of_refusing(refused: Refused, script: &str, names: &Names) -> Failure {
+pub(crate) fn of_refusing(refused: RefusedScript, script: &str, names: &FunctionNames) -> Failure {
     match refused {
-        Refused::Parse(error) => of_parsing(&error, script, names),
-        Refused::Mistakes(mistakes) => {
+        RefusedScript::Parse(error) => of_parsing(&error, script, names),
+        RefusedScript::Mistakes(mistakes) => {
             let mut mistakes = mistakes.into_iter();
             let first =
                 mistakes.next().unwrap_or_else(|| Failure::new(Error::new(Code::Script, "the script has mistakes")));
@@ -27,7 +27,7 @@ pub(crate) fn of_refusing(refused: Refused, script: &str, names: &Names) -> Fail
 }
 
 /// Returns the failure of a script that does not compile.
-fn of_parsing(error: &ParseError, script: &str, names: &Names) -> Failure {
+fn of_parsing(error: &ParseError, script: &str, names: &FunctionNames) -> Failure {
     let code = match *error.0 {
         ParseErrorType::ExprTooDeep | ParseErrorType::TooManyFunctions => Code::LimitExceeded,
         _ => Code::Script,
@@ -44,7 +44,7 @@ fn of_parsing(error: &ParseError, script: &str, names: &Names) -> Failure {
 }
 
 /// Returns the failure of a run.
-pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
+pub(crate) fn of_running(error: EvalAltResult, active: &ActiveRun) -> Failure {
     let position = innermost(&error);
     if let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
         return of_running(*inner, active);
@@ -90,7 +90,7 @@ pub(crate) fn explained(
     subject: Option<&str>,
     message: &str,
     (line, column): (Option<u32>, Option<u32>),
-    active: &Active,
+    active: &ActiveRun,
 ) -> Error {
     let error = Error::new(code_of(kind), lower(message));
     match (kind, subject, active.script()) {
@@ -174,7 +174,7 @@ pub(crate) fn not_taken(signature: &str) -> String {
 }
 
 /// Suggests the function that was meant by an unknown name, or the correct call of one whose arguments have the wrong kinds.
-fn advice(signature: &str, names: &Names) -> Option<String> {
+fn advice(signature: &str, names: &FunctionNames) -> Option<String> {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "lines") {
         let help = "`fs::lines(path)` is read line by line: `fs::read(path)` is the whole text, `fs::lines(path).to_array()` a list of all lines";

@@ -5,7 +5,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`engine`] | [`Engine`]: built once, run often |
-//! | [`plan`] | [`Plan`]: the recorded effects of a script, and [`Held`], a policy that limits a run to them |
+//! | [`plan`] | [`Plan`]: the recorded effects of a script, and [`PinnedPolicy`], a policy that limits a run to them |
 //! | [`report`] | [`Report`]: outcome, output, statistics and journal of a run |
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
@@ -34,9 +34,9 @@ mod worker;
 pub use builder::{BuildError, Builder};
 pub use engine::{Engine, Input, script_sha256};
 pub use memory::{CountingAllocator, when_out_of_memory};
-pub use plan::{Calls, Held, Plan};
-pub use random::{Random, random_id};
-pub use report::{Denied, Failure, Report, Stats};
+pub use plan::{CallRecorder, PinnedPolicy, Plan};
+pub use random::{RandomSource, random_id};
+pub use report::{DeniedRequests, Failure, Report, RunStats};
 
 /// The signature and meaning of each pure function.
 pub use pure::DOCS as PURE_FUNCTIONS;

@@ -82,13 +82,13 @@ thread_local! {
 
 /// Runs `work` without stopping the thread in it: it may hold locks, and checks its own limits.
 pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
+    struct CountingRestore(bool);
+    impl Drop for CountingRestore {
         fn drop(&mut self) {
             SHIELDED.set(self.0);
         }
     }
-    let _restore = Restore(SHIELDED.replace(true));
+    let _restore = CountingRestore(SHIELDED.replace(true));
     work()
 }
 
@@ -161,13 +161,13 @@ impl Meter {
 
     /// Counts the allocations of this thread while `run` lasts.
     pub(crate) fn count<T>(&'static self, run: impl FnOnce() -> T) -> T {
-        struct Restore(Option<&'static Meter>);
-        impl Drop for Restore {
+        struct MeterRestore(Option<&'static Meter>);
+        impl Drop for MeterRestore {
             fn drop(&mut self) {
                 METER.set(self.0);
             }
         }
-        let _restore = Restore(METER.replace(Some(self)));
+        let _restore = MeterRestore(METER.replace(Some(self)));
         run()
     }
 

@@ -10,7 +10,7 @@ use rex_core::journal::Event;
 use rex_core::{
     Action, Authorize, Bond, Code, Decision, DeniedCall, Effect, Error, Record, Request, Subject, Timestamp, Value,
 };
-use rex_sdk::overlay::{self, Seen};
+use rex_sdk::overlay::{self, OverlayRead};
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -23,18 +23,18 @@ pub struct Plan {
     /// The BLAKE3 of each part of the plan, by its name in [`PARTS`].
     pub parts: BTreeMap<String, String>,
     /// The permitted requests that would change something or reach out, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// The denied requests, in order.
-    pub denials: Vec<Refused>,
+    pub denials: Vec<PlanDenial>,
     /// The reads of the system below the overlay.
-    pub reads: Vec<Seen>,
+    pub reads: Vec<OverlayRead>,
     /// The distinct calls, with the hash of their arguments, in the order of the first of each.
-    pub calls: Vec<Called>,
+    pub calls: Vec<PlannedCall>,
 }
 
 /// A call of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Called {
+pub struct PlannedCall {
     /// The name of the operation.
     pub operation: String,
     /// The BLAKE3 of its arguments.
@@ -54,7 +54,7 @@ pub const PARTS: [(&str, &str); 7] = [
 
 /// A permitted request that changes something or reaches out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct PlanStep {
     /// The number of its record in the journal.
     pub sequence: u64,
     /// The line of the script.
@@ -72,12 +72,12 @@ pub struct Step {
     /// The policies that permit it.
     pub policies: Vec<String>,
     /// The result; `None` if the system refuses the act, so that nothing would be done.
-    pub done: Option<Done>,
+    pub done: Option<StepResult>,
 }
 
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
+pub struct StepResult {
     /// Details: the hash of what was written, or the old name of a file.
     pub about: String,
     /// True if the result that the script saw is assumed, and so everything that follows from it.
@@ -86,7 +86,7 @@ pub struct Done {
 
 /// A denied request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct PlanDenial {
     /// The line of the script.
     pub line: Option<u32>,
     /// The operation that makes the request.
@@ -102,7 +102,7 @@ pub struct Refused {
 }
 
 impl Plan {
-    /// Builds the plan of a run on an overlay, from its report, the overlay's effects, its reads, and its [`Calls`].
+    /// Builds the plan of a run on an overlay, from its report, the overlay's effects, its reads, and its [`CallRecorder`].
     ///
     /// `given` has the other parts of the plan, by the names in [`PARTS`]: the arguments, for instance.
     ///
@@ -110,9 +110,9 @@ impl Plan {
     /// If the journal of the report is incomplete.
     pub fn new(
         report: &Report,
-        effects: &[overlay::Effect],
-        reads: Vec<Seen>,
-        calls: &[Called],
+        effects: &[overlay::Mutation],
+        reads: Vec<OverlayRead>,
+        calls: &[PlannedCall],
         given: &[(&str, String)],
     ) -> Result<Self, Error> {
         if report.journal_omitted > 0 {
@@ -129,10 +129,10 @@ impl Plan {
         for record in report.journal.iter().rev() {
             match &record.event {
                 Event::Outcome { result, .. } => (well, call) = (result.is_none(), ended.next()),
-                Event::Decision { effect: Effect::Deny, .. } => denials.extend(Refused::new(record)),
+                Event::Decision { effect: Effect::Deny, .. } => denials.extend(PlanDenial::new(record)),
                 Event::Decision { action, .. } if action.has_effect() => {
                     let effect = effects.get(&record.sequence).copied();
-                    steps.extend(Step::new(record, effect, call, well));
+                    steps.extend(PlanStep::new(record, effect, call, well));
                 }
                 _ => {}
             }
@@ -140,14 +140,14 @@ impl Plan {
         steps.reverse();
         denials.reverse();
         let mut parts: BTreeMap<_, _> = given.iter().map(|(name, text)| ((*name).to_owned(), hash([text]))).collect();
-        let deeds = steps.iter().map(Step::deed).chain(denials.iter().map(Refused::deed));
+        let deeds = steps.iter().map(PlanStep::deed).chain(denials.iter().map(PlanDenial::deed));
         parts.insert("steps".to_owned(), hash(deeds));
-        let seen = |Seen { what, resource, hash }: &Seen| format!("{what}\0{resource}\0{hash}");
+        let seen = |OverlayRead { what, resource, hash }: &OverlayRead| format!("{what}\0{resource}\0{hash}");
         parts.insert("reads".to_owned(), hash(reads.iter().map(seen)));
         let mut once = HashSet::new();
         let calls: Vec<_> =
             calls.iter().filter(|call| once.insert((&call.operation, &call.arguments))).cloned().collect();
-        parts.insert("calls".to_owned(), hash(calls.iter().map(Called::told)));
+        parts.insert("calls".to_owned(), hash(calls.iter().map(PlannedCall::told)));
         let hash = hash(parts.iter().map(|(name, hash)| format!("{name} {hash}")));
         Ok(Self { hash, parts, steps, denials, reads, calls })
     }
@@ -163,8 +163,8 @@ impl Plan {
 
     fn difference(&self, other: &Self, name: &str, words: &str) -> String {
         let resource = match name {
-            "reads" => first(&self.reads, &other.reads, Seen::clone).map(|seen| &seen.resource),
-            "steps" => first(&self.steps, &other.steps, Step::deed).map(|step| &step.resource),
+            "reads" => first(&self.reads, &other.reads, OverlayRead::clone).map(|seen| &seen.resource),
+            "steps" => first(&self.steps, &other.steps, PlanStep::deed).map(|step| &step.resource),
             _ => None,
         };
         resource.map_or_else(|| words.to_owned(), |resource| format!("{words}: `{}`", resource.escape_debug()))
@@ -178,19 +178,24 @@ fn first<'a, T, K: PartialEq>(ours: &'a [T], theirs: &'a [T], key: impl Fn(&T) -
     ours.get(at).or(theirs.get(at))
 }
 
-impl Called {
+impl PlannedCall {
     fn told(&self) -> String {
         format!("{}\0{}", self.operation, self.arguments)
     }
 }
 
-impl Step {
+impl PlanStep {
     /// Returns the step of a call that succeeded (`well`) or failed.
-    fn new(record: &Record, effect: Option<&overlay::Effect>, call: Option<&Called>, well: bool) -> Option<Self> {
+    fn new(
+        record: &Record,
+        effect: Option<&overlay::Mutation>,
+        call: Option<&PlannedCall>,
+        well: bool,
+    ) -> Option<Self> {
         let Event::Decision { action, resource, context, policies, .. } = &record.event else { return None };
-        let done = effect.map(|effect| Done { about: effect.about.clone(), assumed: effect.assumed });
+        let done = effect.map(|effect| StepResult { about: effect.about.clone(), assumed: effect.assumed });
         // If one act takes several grants, the effect has the number of one.
-        let other = || well.then(|| Done { about: String::new(), assumed: false });
+        let other = || well.then(|| StepResult { about: String::new(), assumed: false });
         Some(Self {
             sequence: record.sequence,
             line: record.call.line,
@@ -231,7 +236,7 @@ impl Step {
     }
 }
 
-impl Refused {
+impl PlanDenial {
     fn new(record: &Record) -> Option<Self> {
         let Event::Decision { action, resource, policies, reason, .. } = &record.event else { return None };
         Some(Self {
@@ -265,43 +270,43 @@ fn hash<T: AsRef<[u8]>>(all: impl IntoIterator<Item = T>) -> String {
 
 /// The calls of a run, for its [`Plan`]: the [`Bond`] of a policy under which a script is planned.
 #[derive(Debug, Default)]
-pub struct Calls(Mutex<Vec<Called>>);
+pub struct CallRecorder(Mutex<Vec<PlannedCall>>);
 
-impl Calls {
+impl CallRecorder {
     /// Returns the calls so far, in order.
     #[must_use]
-    pub fn all(&self) -> Vec<Called> {
+    pub fn all(&self) -> Vec<PlannedCall> {
         lock(&self.0).clone()
     }
 }
 
-impl Bond for Calls {
+impl Bond for CallRecorder {
     fn called(&self, operation: &'static str, digest: &str) {
-        lock(&self.0).push(Called { operation: operation.to_owned(), arguments: digest.to_owned() });
+        lock(&self.0).push(PlannedCall { operation: operation.to_owned(), arguments: digest.to_owned() });
     }
 }
 
 /// A policy that also limits a run to a plan. Each call must be in the plan, with the same arguments; each request that changes something
 /// or reaches out must be the plan's next step; a file must get what the plan says. Anything else is denied before it is done. A run that
 /// leaves out a step fails at its end.
-pub struct Held {
+pub struct PinnedPolicy {
     policy: Arc<dyn Authorize>,
     calls: HashSet<String>,
-    state: Mutex<State>,
+    state: Mutex<PlanProgress>,
 }
 
 /// The progress of a run in its plan.
 #[derive(Debug, Default)]
-struct State {
-    steps: VecDeque<Step>,
+struct PlanProgress {
+    steps: VecDeque<PlanStep>,
     /// The steps that the current call has taken.
-    taken: Vec<Step>,
-    current: Current,
+    taken: Vec<PlanStep>,
+    current: CurrentCall,
 }
 
 /// The current call.
 #[derive(Debug, Default)]
-enum Current {
+enum CurrentCall {
     /// No call yet.
     #[default]
     None,
@@ -311,11 +316,11 @@ enum Current {
     Foreign(&'static str),
 }
 
-impl Held {
+impl PinnedPolicy {
     /// Limits a run to a plan, in addition to this policy.
     pub fn new(policy: Arc<dyn Authorize>, plan: &Plan) -> Self {
-        let state = State { steps: plan.steps.iter().cloned().collect(), ..State::default() };
-        Self { policy, calls: plan.calls.iter().map(Called::told).collect(), state: Mutex::new(state) }
+        let state = PlanProgress { steps: plan.steps.iter().cloned().collect(), ..PlanProgress::default() };
+        Self { policy, calls: plan.calls.iter().map(PlannedCall::told).collect(), state: Mutex::new(state) }
     }
 }
 
@@ -323,21 +328,21 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for PinnedPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("PinnedPolicy").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-impl State {
+impl PlanProgress {
     /// Takes the next step if the request matches it; says why if not.
     fn take(&mut self, request: &Request<'_>) -> Result<(), String> {
         let arguments = match &self.current {
-            Current::Foreign(operation) => {
+            CurrentCall::Foreign(operation) => {
                 return Err(format!("the plan has no call of `{operation}` with these arguments"));
             }
-            Current::Planned(arguments) => arguments.as_str(),
-            Current::None => "",
+            CurrentCall::Planned(arguments) => arguments.as_str(),
+            CurrentCall::None => "",
         };
         if !request.action.spec().has_effect() {
             return Ok(());
@@ -355,21 +360,21 @@ impl State {
     }
 }
 
-impl Bond for Held {
+impl Bond for PinnedPolicy {
     fn called(&self, operation: &'static str, digest: &str) {
-        let call = Called { operation: operation.to_owned(), arguments: digest.to_owned() };
+        let call = PlannedCall { operation: operation.to_owned(), arguments: digest.to_owned() };
         let mut state = lock(&self.state);
         state.taken.clear();
         state.current = if self.calls.contains(&call.told()) {
-            Current::Planned(call.arguments)
+            CurrentCall::Planned(call.arguments)
         } else {
-            Current::Foreign(operation)
+            CurrentCall::Foreign(operation)
         };
     }
 
     fn writes(&self, path: &str, digest: &str) -> Result<(), String> {
         let writes = fs::Write::SPEC.to_string();
-        let says = |step: &Step| step.done.as_ref().is_some_and(|done| done.about.ends_with(digest));
+        let says = |step: &PlanStep| step.done.as_ref().is_some_and(|done| done.about.ends_with(digest));
         if lock(&self.state).taken.iter().any(|step| step.action == writes && step.resource == path && says(step)) {
             return Ok(());
         }
@@ -387,7 +392,7 @@ impl Bond for Held {
     }
 }
 
-impl Authorize for Held {
+impl Authorize for PinnedPolicy {
     fn decide(&self, request: &Request<'_>) -> Decision {
         let decision = self.policy.decide(request);
         if decision.effect == Effect::Deny {

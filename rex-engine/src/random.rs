@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A function that fills bytes at random; the system's unless a test or a replay sets another.
-pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
 /// Fills bytes from the seeds that the standard library takes from the system. Nobody guesses them by chance; they are not made
 /// for keys.

@@ -51,7 +51,7 @@ impl Serialize for Failure {
 
 /// Statistics of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub struct Stats {
+pub struct RunStats {
     /// Wall time, in microseconds, compiling the script included.
     pub duration_us: u64,
     /// Number of calls of operations.
@@ -70,7 +70,7 @@ pub struct Stats {
 
 /// The denied requests for one action, by one operation in one line of the script.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Denied {
+pub struct DeniedRequests {
     /// The requested action: `fs::list`.
     pub action: String,
     /// The operation that made the requests.
@@ -97,9 +97,9 @@ pub struct Report {
     /// Suspicious places of the script, though it was run.
     pub warnings: Vec<Failure>,
     /// The denied requests in `journal`, by action, operation and line, in the order of the first of each.
-    pub denials: Vec<Denied>,
+    pub denials: Vec<DeniedRequests>,
     /// Statistics of the run.
-    pub stats: Stats,
+    pub stats: RunStats,
     /// The first records of the run, up to the limit `journal_records`.
     pub journal: Vec<Record>,
     /// Number of records after those in `journal`.
@@ -114,7 +114,7 @@ impl Report {
     }
 }
 
-impl Denied {
+impl DeniedRequests {
     /// Returns the denied requests in these records; `caught` has the operations and lines whose denials the script caught.
     pub(crate) fn all(records: &[Record], caught: &[(&str, Option<u32>)]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
@@ -122,8 +122,9 @@ impl Denied {
             let Event::Decision { effect: Effect::Deny, action, resource, .. } = &record.event else { continue };
             let (action, operation, line) = (action.to_string(), record.call.operation, record.call.line);
             let is_caught = caught.contains(&(operation, line));
-            let same =
-                |denied: &&mut Denied| denied.action == action && denied.operation == operation && denied.line == line;
+            let same = |denied: &&mut DeniedRequests| {
+                denied.action == action && denied.operation == operation && denied.line == line
+            };
             match all.iter_mut().find(same) {
                 Some(denied) => denied.count += 1,
                 None => {

@@ -12,16 +12,16 @@ const STACK_BYTES: usize = 256 << 20;
 /// Maximum number of idle threads.
 const IDLE: usize = 4;
 
-type Job = Box<dyn FnOnce() + Send>;
+type ThreadJob = Box<dyn FnOnce() + Send>;
 
 /// A thread that does one job after another, and ends when it is dropped.
-pub(crate) struct Worker {
-    jobs: mpsc::Sender<Job>,
+pub(crate) struct JobThread {
+    jobs: mpsc::Sender<ThreadJob>,
 }
 
-impl Worker {
+impl JobThread {
     fn start() -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (jobs, queue) = mpsc::channel::<ThreadJob>();
         std::thread::Builder::new().name("rex-run".to_owned()).stack_size(STACK_BYTES).spawn(move || {
             while let Some(job) = soon(|| queue.try_recv().ok()).or_else(|| queue.recv().ok()) {
                 job();
@@ -45,14 +45,14 @@ pub(crate) fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
 }
 
 /// The idle threads of an engine, and the number of its runs that were left behind.
-pub(crate) struct Workers {
-    idle: Mutex<Vec<Worker>>,
+pub(crate) struct JobThreads {
+    idle: Mutex<Vec<JobThread>>,
     left_behind: Arc<AtomicUsize>,
 }
 
 /// The state of a run: running, ended, or left behind.
 #[derive(Clone)]
-pub(crate) struct Stay {
+pub(crate) struct RunState {
     state: Arc<AtomicU8>,
     left_behind: Arc<AtomicUsize>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Stay {
 const ENDED: u8 = 1;
 const LEFT: u8 = 2;
 
-impl Stay {
+impl RunState {
     /// Notes that the run has ended, even if it was left behind.
     pub(crate) fn end(&self) {
         if self.state.swap(ENDED, AcqRel) == LEFT {
@@ -77,10 +77,10 @@ impl Stay {
     }
 }
 
-impl Workers {
+impl JobThreads {
     /// Returns a pool with one idle thread, which starts up while the first run is prepared.
     pub(crate) fn new() -> Self {
-        Self { idle: Mutex::new(Worker::start().ok().into_iter().collect()), left_behind: Arc::default() }
+        Self { idle: Mutex::new(JobThread::start().ok().into_iter().collect()), left_behind: Arc::default() }
     }
 
     /// Returns the number of runs that were left behind and have not ended since.
@@ -89,21 +89,21 @@ impl Workers {
     }
 
     /// Returns the state of a run that is about to start.
-    pub(crate) fn stay(&self) -> Stay {
-        Stay { state: Arc::default(), left_behind: self.left_behind.clone() }
+    pub(crate) fn stay(&self) -> RunState {
+        RunState { state: Arc::default(), left_behind: self.left_behind.clone() }
     }
 
     /// Starts a job in an idle thread, or in a new one. Give the worker back when the job has ended; one that is dropped before
     /// that is left behind with its job.
-    pub(crate) fn start(&self, job: impl FnOnce() + Send + 'static) -> io::Result<Worker> {
+    pub(crate) fn start(&self, job: impl FnOnce() + Send + 'static) -> io::Result<JobThread> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let worker = idle.map_or_else(Worker::start, Ok)?;
+        let worker = idle.map_or_else(JobThread::start, Ok)?;
         worker.jobs.send(Box::new(job)).map_err(|_| io::Error::other("the thread has ended"))?;
         Ok(worker)
     }
 
     /// Takes back a worker whose job has ended.
-    pub(crate) fn give_back(&self, worker: Worker) {
+    pub(crate) fn give_back(&self, worker: JobThread) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
             idle.push(worker);

@@ -3,7 +3,7 @@
 use rex_core::{
     Attribute, Authorize, Effect, Fact, FactKind, Principal, Request, Resource, ResourceSpec, Subject, Timestamp,
 };
-use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, RejectedPolicy, SourceText, Vocabulary};
 
 /// A book with its place on the shelves: `fiction/classics/emma`.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Resource for Book {
             name: "precious",
             kind: FactKind::Bool,
             doc: "Whether it cannot be bought again.",
-            values: rex_core::Values::Any,
+            values: rex_core::ValueSet::Any,
         }],
         id_attribute: None,
         nested: true,
@@ -75,9 +75,9 @@ const MEMBERS: &str = r#"[
     { "uid": { "type": "library::Book", "id": "fiction/letters" }, "parents": [{ "type": "library::Collection", "id": "Manuscripts" }] }
 ]"#;
 
-pub(crate) fn main() -> Result<(), Rejected> {
-    let rules = Source::new("rules.cedar", RULES);
-    let members = Source::new("members.json", MEMBERS);
+pub(crate) fn main() -> Result<(), RejectedPolicy> {
+    let rules = SourceText::new("rules.cedar", RULES);
+    let members = SourceText::new("members.json", MEMBERS);
     let policy = Policy::compile(&Vocabulary::new(TABLE), &[rules], Some(&members), &PolicyLimits::default())?;
 
     let ada = Subject::new(Principal::user("ada"));

@@ -3,13 +3,13 @@
 use cedar_policy::{Effect, Policy};
 use rex_core::nearest::did_you_mean;
 
-use crate::compile::File;
+use crate::compile::ParsedFile;
 use crate::finding::{Finding, Severity};
 use crate::rule::annotation;
 
 /// The kind of statements that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(crate) enum StatementKind {
     /// Policies, which decide.
     Policies,
     /// Properties, which policies are checked against.
@@ -46,9 +46,9 @@ pub(crate) fn id_of(words: &str) -> String {
     id.trim_end_matches('-').to_owned()
 }
 
-impl Sort {
+impl StatementKind {
     /// Decides whether the files are read as policies or as properties.
-    pub(crate) fn settled(self, files: &[File]) -> Self {
+    pub(crate) fn settled(self, files: &[ParsedFile]) -> Self {
         if self != Self::Either {
             return self;
         }
@@ -64,7 +64,7 @@ impl Sort {
     }
 
     /// Checks the annotations of a statement.
-    pub(crate) fn check(self, file: &File, number: usize, policy: &Policy) -> Vec<Finding> {
+    pub(crate) fn check(self, file: &ParsedFile, number: usize, policy: &Policy) -> Vec<Finding> {
         let names = policy.annotations().map(|(name, _)| name);
         let unknown = names.filter(|name| !self.known().contains(name)).map(|name| {
             let (message, help) = self.unknown(name);
@@ -134,7 +134,7 @@ pub(crate) fn no_property(policy: &Policy) -> Option<(String, String)> {
 }
 
 /// Finds an annotation in a statement; returns the first line of the statement if it is not found.
-fn place(file: &File, number: usize, name: &str) -> Option<(usize, usize)> {
+fn place(file: &ParsedFile, number: usize, name: &str) -> Option<(usize, usize)> {
     let (start, length) = file.place(number)?;
     let text = file.text.text.get(start..start + length)?;
     let written = format!("@{name}");

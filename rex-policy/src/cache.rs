@@ -20,11 +20,11 @@ const THREADS: usize = 8;
 
 /// The decisions of one principal, by thread.
 #[derive(Debug, Default)]
-pub(crate) struct Caches([Mutex<Cache>; THREADS]);
+pub(crate) struct ThreadCaches([Mutex<DecisionCache>; THREADS]);
 
-impl Caches {
+impl ThreadCaches {
     /// Locks and returns the cache of this thread. With more than `THREADS` threads, some share one.
-    pub(crate) fn own(&self) -> MutexGuard<'_, Cache> {
+    pub(crate) fn own(&self) -> MutexGuard<'_, DecisionCache> {
         static THREAD: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static NUMBER: usize = THREAD.fetch_add(1, Relaxed) % THREADS);
         let own = self.0.get(NUMBER.with(|number| *number)).unwrap_or(&self.0[0]);
@@ -34,8 +34,8 @@ impl Caches {
 
 /// The decisions of one principal, in a fixed number of slots. A new decision replaces the one in its slot.
 #[derive(Debug, Default)]
-pub(crate) struct Cache {
-    slots: Vec<Option<Box<Entry>>>,
+pub(crate) struct DecisionCache {
+    slots: Vec<Option<Box<CacheEntry>>>,
     /// The hasher. A script that finds ids of the same hash only evicts its own decisions.
     hash: RandomState,
     scratch: Vec<u8>,
@@ -44,21 +44,21 @@ pub(crate) struct Cache {
 }
 
 #[derive(Debug)]
-struct Entry {
-    key: Key,
+struct CacheEntry {
+    key: CacheKey,
     decision: Decision,
 }
 
 /// Everything that a decision depends on, encoded so that requests that differ in it have different bytes.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(crate) struct Key {
+pub(crate) struct CacheKey {
     hash: u64,
     bytes: Vec<u8>,
 }
 
-impl Cache {
+impl DecisionCache {
     /// Returns the decision for the key that `write` writes, or else the key to keep one under; `None` if none is to be kept.
-    pub(crate) fn get(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) -> Result<Decision, Option<Key>> {
+    pub(crate) fn get(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) -> Result<Decision, Option<CacheKey>> {
         self.misses = self.misses.saturating_add(1);
         if self.misses > MISSES && !self.misses.is_multiple_of(SAMPLE) {
             return Err(None);
@@ -71,20 +71,20 @@ impl Cache {
                 self.misses = 0;
                 Ok(entry.decision.clone())
             }
-            _ => Err(Some(Key { hash, bytes: std::mem::take(&mut self.scratch) })),
+            _ => Err(Some(CacheKey { hash, bytes: std::mem::take(&mut self.scratch) })),
         }
     }
 
-    pub(crate) fn put(&mut self, key: Key, decision: Decision) {
+    pub(crate) fn put(&mut self, key: CacheKey, decision: Decision) {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
         // A walk through a tree fills each slot many times: reuse the memory of the entry, and that of its key for the next key.
         match self.slots.get_mut(slot(key.hash)) {
             Some(Some(entry)) => {
-                self.scratch = std::mem::replace(&mut **entry, Entry { key, decision }).key.bytes;
+                self.scratch = std::mem::replace(&mut **entry, CacheEntry { key, decision }).key.bytes;
             }
-            Some(free) => *free = Some(Box::new(Entry { key, decision })),
+            Some(free) => *free = Some(Box::new(CacheEntry { key, decision })),
             None => {}
         }
     }
@@ -159,7 +159,7 @@ impl KeyWriter<'_> {
 mod tests {
     use super::*;
 
-    fn ask(cache: &mut Cache, text: &str) -> bool {
+    fn ask(cache: &mut DecisionCache, text: &str) -> bool {
         match cache.get(|key| key.text(text)) {
             Ok(_) => true,
             Err(key) => {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_again_is_found_also_after_a_walk() {
-        let mut cache = Cache::default();
+        let mut cache = DecisionCache::default();
         assert!(!ask(&mut cache, "/a") && ask(&mut cache, "/a"));
         for number in 0..10_000 {
             assert!(!ask(&mut cache, &format!("/tree/{number}")));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn of_a_walk_a_sample_is_kept() {
-        let mut cache = Cache::default();
+        let mut cache = DecisionCache::default();
         let get = |number: &u32| cache.get(|key| key.text(&format!("/tree/{number}"))).is_err_and(|key| key.is_some());
         let kept: Vec<_> = (1..=1_000).filter(get).collect();
         assert!(
@@ -196,7 +196,7 @@ mod tests {
     /// Checks that hardly any of fifty decisions takes the slot of another: more than 40 stay.
     #[test]
     fn each_has_a_slot() {
-        let mut cache = Cache::default();
+        let mut cache = DecisionCache::default();
         let names: Vec<_> = (0..50).map(|number| format!("/{number}")).collect();
         assert_eq!(names.iter().filter(|name| ask(&mut cache, name)).count(), 0);
         assert!(names.iter().filter(|name| ask(&mut cache, name)).count() > 40);
@@ -204,9 +204,9 @@ mod tests {
 
     #[test]
     fn a_key_of_the_same_hash_is_another_key() {
-        let mut cache = Cache::default();
+        let mut cache = DecisionCache::default();
         let Err(Some(key)) = cache.get(|key| key.text("/a")) else { panic!("nothing was kept") };
-        let other = Key { hash: key.hash, bytes: b"/b".to_vec() };
+        let other = CacheKey { hash: key.hash, bytes: b"/b".to_vec() };
         cache.put(other, Decision::allow(&["p"]));
         assert!(!ask(&mut cache, "/a") && ask(&mut cache, "/a"));
     }

@@ -7,14 +7,14 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rex_core::asked::{Written, check_subject};
-use rex_core::{Asked, Decision, Effect, Principal, Subject, Timestamp, Value};
+use rex_core::request::{RequestSpec, check_subject};
+use rex_core::{Decision, Effect, Principal, RequestBuf, Subject, Timestamp, Value};
 
-use crate::finding::{Finding, Rejected, Severity, Source, Text};
+use crate::finding::{Finding, RejectedPolicy, Severity, SharedText, SourceText};
 use crate::vocabulary::{PRINCIPALS, Vocabulary};
-use fields::Fields;
-pub use world::{Ending, Page, World};
-use yaml::{Entry, Kind, Node};
+use fields::NodeFields;
+pub use world::{CaseWorld, ProgramEnding, ServerPage};
+use yaml::{YamlEntry, YamlKind, YamlNode};
 
 /// A test of a policy.
 #[derive(Debug)]
@@ -26,23 +26,23 @@ pub struct Case {
     /// The line where it starts.
     pub line: usize,
     /// The request or script to decide.
-    pub question: Question,
+    pub question: CaseQuestion,
     /// The expected outcome.
-    pub expected: Expected,
+    pub expected: ExpectedOutcome,
 }
 
 /// The request or script of a case.
 #[derive(Debug)]
-pub enum Question {
+pub enum CaseQuestion {
     /// One request.
-    Request(Box<Asked>),
+    Request(Box<RequestBuf>),
     /// All requests of a script.
-    Script(Box<Script>),
+    Script(Box<CaseScript>),
 }
 
 /// A script that a case runs, in a world in memory.
 #[derive(Debug)]
-pub struct Script {
+pub struct CaseScript {
     /// The principal that it runs for.
     pub principal: Principal,
     /// The operator's `key=value` strings.
@@ -50,7 +50,7 @@ pub struct Script {
     /// The values of its `args`.
     pub args: BTreeMap<String, Value>,
     /// The files, units, processes, programs, hosts and pages that exist.
-    pub world: World,
+    pub world: CaseWorld,
     /// The time of the run; `None` for now.
     pub at: Option<Timestamp>,
     /// The text of the script.
@@ -59,7 +59,7 @@ pub struct Script {
 
 /// The expected outcome of a case. A part that is `None` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedOutcome {
     /// The expected effect. A script is allowed if it runs to its end and none of its requests is denied.
     pub effect: Effect,
     /// The ids of the deciding policies, in any order; for a denied script, those of the denial.
@@ -68,7 +68,7 @@ pub struct Expected {
     pub reason: Option<String>,
 }
 
-impl Expected {
+impl ExpectedOutcome {
     /// Describes in words where a decision differs from the expected one.
     #[must_use]
     pub fn differences(&self, decision: &Decision) -> Vec<String> {
@@ -130,9 +130,9 @@ impl Case {
     ///
     /// # Errors
     /// With a finding for each error in the file.
-    pub fn read(vocabulary: &Vocabulary, source: &Source) -> Result<Vec<Self>, Rejected> {
-        let text = Text::new(source);
-        let rejected = |finding: Box<Finding>| Rejected { findings: vec![*finding] };
+    pub fn read(vocabulary: &Vocabulary, source: &SourceText) -> Result<Vec<Self>, RejectedPolicy> {
+        let text = SharedText::new(source);
+        let rejected = |finding: Box<Finding>| RejectedPolicy { findings: vec![*finding] };
         let root = yaml::read(&text).map_err(rejected)?;
         let mut findings = Vec::new();
         let mut cases: Vec<Self> = Vec::new();
@@ -151,20 +151,22 @@ impl Case {
                 Err(finding) => findings.push(*finding),
             }
         }
-        if findings.is_empty() { Ok(cases) } else { Err(Rejected { findings }) }
+        if findings.is_empty() { Ok(cases) } else { Err(RejectedPolicy { findings }) }
     }
 }
 
 /// Returns the list of cases of a file.
-fn listed<'n>(text: &Text, root: &'n Node) -> Result<&'n [Node], Box<Finding>> {
+fn listed<'n>(text: &SharedText, root: &'n YamlNode) -> Result<&'n [YamlNode], Box<Finding>> {
     let place = match &root.kind {
-        Kind::List(cases) => return Ok(cases),
-        Kind::Map(entries) => match &**entries {
-            [Entry { key, node: Node { kind: Kind::List(cases), .. }, .. }] if key == "cases" => return Ok(cases),
+        YamlKind::List(cases) => return Ok(cases),
+        YamlKind::Map(entries) => match &**entries {
+            [YamlEntry { key, node: YamlNode { kind: YamlKind::List(cases), .. }, .. }] if key == "cases" => {
+                return Ok(cases);
+            }
             [_, other, ..] => other.key_place,
             _ => root.place,
         },
-        Kind::Scalar(_) => root.place,
+        YamlKind::Scalar(_) => root.place,
     };
     let message = "this is not a list of cases".to_owned();
     Err(Box::new(
@@ -173,8 +175,8 @@ fn listed<'n>(text: &Text, root: &'n Node) -> Result<&'n [Node], Box<Finding>> {
     ))
 }
 
-fn case(vocabulary: &Vocabulary, text: &Text, node: &Node) -> Result<Case, Box<Finding>> {
-    let fields = Fields::new(text, node)?;
+fn case(vocabulary: &Vocabulary, text: &SharedText, node: &YamlNode) -> Result<Case, Box<Finding>> {
+    let fields = NodeFields::new(text, node)?;
     let name = fields.text("name")?;
     if name.trim().is_empty() {
         return Err(fields.wrong(
@@ -192,17 +194,20 @@ fn case(vocabulary: &Vocabulary, text: &Text, node: &Node) -> Result<Case, Box<F
             return Err(fields.wrong(place, message, "`allow` and `deny` are"));
         }
     };
-    let expected =
-        Expected { effect, policies: fields.optional_texts("policies")?, reason: fields.optional_text("reason")? };
+    let expected = ExpectedOutcome {
+        effect,
+        policies: fields.optional_texts("policies")?,
+        reason: fields.optional_text("reason")?,
+    };
     let question = match fields.has("run") {
-        true => Question::Script(Box::new(script(&fields, &expected)?)),
-        false => Question::Request(Box::new(request(vocabulary, &fields)?)),
+        true => CaseQuestion::Script(Box::new(script(&fields, &expected)?)),
+        false => CaseQuestion::Request(Box::new(request(vocabulary, &fields)?)),
     };
     let (line, _) = text.position(node.place.0);
     Ok(Case { name, file: text.name.clone(), line, question, expected })
 }
 
-fn principal(fields: &Fields<'_>) -> Result<Principal, Box<Finding>> {
+fn principal(fields: &NodeFields<'_>) -> Result<Principal, Box<Finding>> {
     let (text, place) = (fields.text("principal")?, fields.place("principal"));
     let known = |principal: &Principal| PRINCIPALS.contains(&principal.kind());
     Principal::parse(&text).ok().filter(known).ok_or_else(|| {
@@ -211,7 +216,7 @@ fn principal(fields: &Fields<'_>) -> Result<Principal, Box<Finding>> {
     })
 }
 
-fn at(fields: &Fields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
+fn at(fields: &NodeFields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
     let Some(text) = fields.optional_text("at")? else { return Ok(None) };
     Timestamp::parse(&text).map(Some).map_err(|_| {
         let message = format!("`{}` is no time", text.escape_debug());
@@ -219,7 +224,7 @@ fn at(fields: &Fields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
     })
 }
 
-fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Finding>> {
+fn request(vocabulary: &Vocabulary, fields: &NodeFields<'_>) -> Result<RequestBuf, Box<Finding>> {
     let subject = Subject {
         principal: principal(fields)?,
         script: fields.optional_text("script")?.unwrap_or_default(),
@@ -228,10 +233,10 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
     let now = at(fields)?.unwrap_or_else(Timestamp::now);
     let (action, resource) = (fields.text("action")?, fields.text("resource")?);
     let (attributes, context) = (fields.optional_map("attributes")?, fields.optional_map("context")?);
-    let written = Written { action: &action, resource: &resource, attributes, context };
-    Asked::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
+    let written = RequestSpec { action: &action, resource: &resource, attributes, context };
+    RequestBuf::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
         // The error is about the action, or about the field that does not fit it.
-        let field = match rex_core::asked::action(vocabulary.actions(), &action) {
+        let field = match rex_core::request::action(vocabulary.actions(), &action) {
             Err(_) => "action",
             Ok(_) if error.message.starts_with("a tag ") => "tags",
             Ok(_) if error.message.starts_with("the script ") => "script",
@@ -254,7 +259,7 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
     })
 }
 
-fn script(fields: &Fields<'_>, expected: &Expected) -> Result<Script, Box<Finding>> {
+fn script(fields: &NodeFields<'_>, expected: &ExpectedOutcome) -> Result<CaseScript, Box<Finding>> {
     if expected.effect == Effect::Allow && (expected.policies.is_some() || expected.reason.is_some()) {
         let field = if expected.policies.is_some() { "policies" } else { "reason" };
         let message = format!("a script that is allowed has no `{field}`");
@@ -265,11 +270,11 @@ fn script(fields: &Fields<'_>, expected: &Expected) -> Result<Script, Box<Findin
     check_subject(&subject).map_err(|error| {
         fields.wrong(fields.place("tags"), error.message, error.help.as_deref().unwrap_or_default())
     })?;
-    Ok(Script {
+    Ok(CaseScript {
         principal,
         tags,
         args: fields.optional_map("args")?,
-        world: World::of(fields)?,
+        world: CaseWorld::of(fields)?,
         at: at(fields)?,
         text: fields.text("run")?,
     })

@@ -4,11 +4,11 @@ use cedar_policy::Expression;
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, UnaryOp};
 
 /// A place in a file: start and length, in bytes.
-pub(crate) type Place = (usize, usize);
+pub(crate) type ByteSpan = (usize, usize);
 
 /// A condition, split into its parts.
 #[derive(Debug)]
-pub(crate) struct Clauses {
+pub(crate) struct ClauseTree {
     /// The parts that must all hold, in the order of evaluation.
     pub(crate) conjuncts: Vec<Conjunct>,
     /// The parts that cannot be split any further, in the same order.
@@ -18,19 +18,19 @@ pub(crate) struct Clauses {
 /// A part of a condition that must hold.
 #[derive(Debug)]
 pub(crate) struct Conjunct {
-    node: Node,
-    pub(crate) place: Option<Place>,
+    node: ClauseNode,
+    pub(crate) place: Option<ByteSpan>,
 }
 
 /// A part of a condition that is not itself an `&&`, `||`, `!` or `if`.
 #[derive(Debug)]
 pub(crate) struct Clause {
     pub(crate) expression: Expression,
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<ByteSpan>,
 }
 
 #[derive(Debug)]
-enum Node {
+enum ClauseNode {
     Clause(usize),
     Constant(bool),
     Not(Box<Self>),
@@ -41,21 +41,21 @@ enum Node {
 
 /// A condition without one of its parts.
 #[derive(Debug)]
-pub(crate) struct Dropped {
+pub(crate) struct DroppedConjunct {
     /// The place of the part.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<ByteSpan>,
     /// Clauses of the part, each with the value that it is forced to.
     pub(crate) forced: Vec<(usize, bool)>,
 }
 
 /// The value of a clause; `None` if it is an error.
-pub(crate) type Truth = Option<bool>;
+pub(crate) type ClauseTruth = Option<bool>;
 
 /// The value of a condition, and clauses that suffice for it, each with its value.
 #[cfg(feature = "prove")]
-type Because = (bool, Vec<(usize, bool)>);
+type SufficientClauses = (bool, Vec<(usize, bool)>);
 
-impl Clauses {
+impl ClauseTree {
     /// Splits a condition.
     pub(crate) fn new(condition: &Expr) -> Self {
         let mut clauses = Self { conjuncts: Vec::new(), clauses: Vec::new() };
@@ -76,26 +76,28 @@ impl Clauses {
         }
     }
 
-    fn node(&mut self, expr: &Expr) -> Node {
+    fn node(&mut self, expr: &Expr) -> ClauseNode {
         match expr.expr_kind() {
-            ExprKind::Lit(Literal::Bool(value)) => Node::Constant(*value),
-            ExprKind::UnaryApp { op: UnaryOp::Not, arg } if !one_word(expr, arg) => Node::Not(Box::new(self.node(arg))),
-            ExprKind::And { left, right } if !is_in(expr, left) => {
-                Node::And(Box::new(self.node(left)), Box::new(self.node(right)))
+            ExprKind::Lit(Literal::Bool(value)) => ClauseNode::Constant(*value),
+            ExprKind::UnaryApp { op: UnaryOp::Not, arg } if !one_word(expr, arg) => {
+                ClauseNode::Not(Box::new(self.node(arg)))
             }
-            ExprKind::Or { left, right } => Node::Or(Box::new(self.node(left)), Box::new(self.node(right))),
+            ExprKind::And { left, right } if !is_in(expr, left) => {
+                ClauseNode::And(Box::new(self.node(left)), Box::new(self.node(right)))
+            }
+            ExprKind::Or { left, right } => ClauseNode::Or(Box::new(self.node(left)), Box::new(self.node(right))),
             ExprKind::If { test_expr, then_expr, else_expr } => {
-                Node::If(Box::new([self.node(test_expr), self.node(then_expr), self.node(else_expr)]))
+                ClauseNode::If(Box::new([self.node(test_expr), self.node(then_expr), self.node(else_expr)]))
             }
             _ => {
                 self.clauses.push(Clause { expression: Expression::from(expr.clone()), place: place(expr) });
-                Node::Clause(self.clauses.len() - 1)
+                ClauseNode::Clause(self.clauses.len() - 1)
             }
         }
     }
 
     /// Evaluates the condition; `None` if it is an error. Calls `is` for each clause that is reached, in Cedar's order.
-    pub(crate) fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
+    pub(crate) fn holds(&self, is: &mut dyn FnMut(usize) -> ClauseTruth) -> ClauseTruth {
         for conjunct in &self.conjuncts {
             if !conjunct.node.holds(is)? {
                 return Some(false);
@@ -106,7 +108,7 @@ impl Clauses {
 
     /// Returns the value of the condition and clauses that suffice for it, each with its value; `None` if it is an error.
     #[cfg(feature = "prove")]
-    pub(crate) fn because(&self, values: &[Truth]) -> Option<Because> {
+    pub(crate) fn because(&self, values: &[ClauseTruth]) -> Option<SufficientClauses> {
         let mut all = Vec::new();
         for conjunct in &self.conjuncts {
             match conjunct.node.because(values)? {
@@ -118,16 +120,16 @@ impl Clauses {
     }
 
     /// Returns the condition without each of its parts: a part dropped from an `&&` is always true, one dropped from an `||` never.
-    pub(crate) fn dropped(&self) -> Vec<Dropped> {
+    pub(crate) fn dropped(&self) -> Vec<DroppedConjunct> {
         let mut all = Vec::new();
         for conjunct in &self.conjuncts {
             let before = all.len();
             conjunct.node.dropped(true, &mut |clause, forced| {
                 let place = self.clauses.get(clause).and_then(|clause| clause.place);
-                all.push(Dropped { place, forced: vec![(clause, forced)] });
+                all.push(DroppedConjunct { place, forced: vec![(clause, forced)] });
             });
             if all.len() > before + 1 && self.conjuncts.len() > 1 {
-                all.push(Dropped { place: conjunct.place, forced: conjunct.node.forced(true) });
+                all.push(DroppedConjunct { place: conjunct.place, forced: conjunct.node.forced(true) });
             }
         }
         all
@@ -139,7 +141,7 @@ impl Clauses {
     }
 
     /// Returns which clauses decided: those that were reached, and whose opposite value would turn the condition.
-    pub(crate) fn deciding(&self, values: &[Truth]) -> Vec<bool> {
+    pub(crate) fn deciding(&self, values: &[ClauseTruth]) -> Vec<bool> {
         let of = |clause: usize| values.get(clause).copied().flatten();
         let mut reached = vec![false; values.len()];
         let came_out = self.holds(&mut |clause| {
@@ -159,12 +161,12 @@ impl Clauses {
 
 impl Conjunct {
     /// Evaluates the conjunct for values of clauses; `None` if it is an error.
-    pub(crate) fn holds(&self, values: &[Truth]) -> Truth {
+    pub(crate) fn holds(&self, values: &[ClauseTruth]) -> ClauseTruth {
         self.node.holds(&mut |clause| values.get(clause).copied().flatten())
     }
 }
 
-impl Node {
+impl ClauseNode {
     /// Calls `found` with each clause and the value that drops it; `neutral` is the value that drops this node.
     fn dropped(&self, neutral: bool, found: &mut dyn FnMut(usize, bool)) {
         match self {
@@ -203,7 +205,7 @@ impl Node {
         }
     }
 
-    fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
+    fn holds(&self, is: &mut dyn FnMut(usize) -> ClauseTruth) -> ClauseTruth {
         match self {
             Self::Clause(clause) => is(*clause),
             Self::Constant(value) => Some(*value),
@@ -230,8 +232,8 @@ impl Node {
     }
 
     #[cfg(feature = "prove")]
-    fn because(&self, values: &[Truth]) -> Option<Because> {
-        let both = |(_, mut first): Because, (came_out, second): Because| {
+    fn because(&self, values: &[ClauseTruth]) -> Option<SufficientClauses> {
+        let both = |(_, mut first): SufficientClauses, (came_out, second): SufficientClauses| {
             first.extend(second);
             (came_out, first)
         };
@@ -274,7 +276,7 @@ fn is_in(expr: &Expr, left: &Expr) -> bool {
     matches!(left.expr_kind(), ExprKind::Is { .. }) && one_word(expr, left)
 }
 
-fn place(expr: &Expr) -> Option<Place> {
+fn place(expr: &Expr) -> Option<ByteSpan> {
     expr.source_loc().map(|loc| (loc.start(), loc.end().saturating_sub(loc.start())))
 }
 
@@ -287,15 +289,15 @@ mod tests {
 
     const HEAD: &str = "permit (principal, action, resource) ";
 
-    fn clauses(conditions: &str) -> (String, Clauses) {
+    fn clauses(conditions: &str) -> (String, ClauseTree) {
         let text = format!("{HEAD}{conditions};");
         let set: PolicySet = text.parse().unwrap();
         let policy = set.policies().next().unwrap();
-        let clauses = Clauses::new(policy.as_ref().non_scope_constraints().unwrap());
+        let clauses = ClauseTree::new(policy.as_ref().non_scope_constraints().unwrap());
         (text, clauses)
     }
 
-    fn texts(text: &str, places: impl Iterator<Item = Option<Place>>) -> Vec<String> {
+    fn texts(text: &str, places: impl Iterator<Item = Option<ByteSpan>>) -> Vec<String> {
         places
             .map(|place| place.map(|(start, length)| text.get(start..start + length).unwrap().to_owned()).unwrap())
             .collect()
@@ -331,7 +333,7 @@ mod tests {
         );
     }
 
-    fn decided(conditions: &str, values: &[Truth]) -> Vec<bool> {
+    fn decided(conditions: &str, values: &[ClauseTruth]) -> Vec<bool> {
         clauses(conditions).1.deciding(values)
     }
 

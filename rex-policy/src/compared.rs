@@ -7,14 +7,14 @@ use rex_core::{Timestamp, Value};
 
 /// The values that policies compare facts and attributes with, each once, in order of appearance.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Compared {
+pub(crate) struct ComparedValues {
     /// The values that facts about the action are compared with, by name; times in microseconds.
     pub(crate) facts: BTreeMap<String, Vec<Value>>,
     /// The values that attributes of the resource are compared with, by name.
     pub(crate) attributes: BTreeMap<String, Vec<Value>>,
 }
 
-impl Compared {
+impl ComparedValues {
     /// Adds values for an expression, if it is a fact or an attribute of the resource.
     pub(crate) fn add(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
         let Expr::GetAttr { expr, attr } = with else { return };

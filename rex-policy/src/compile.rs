@@ -6,12 +6,12 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet};
 use miette::Diagnostic;
 
-use crate::annotation::Sort;
+use crate::annotation::StatementKind;
 use crate::explain;
-use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text, visible};
+use crate::finding::{Finding, PolicySpan, RejectedPolicy, Severity, SharedText, SourceText, visible};
 use crate::hints;
-use crate::limits::{PolicyLimits, Statement, statements};
-use crate::lint::{Lint, hidden};
+use crate::limits::{PolicyLimits, StatementSpan, statements};
+use crate::load_checks::{LoadChecker, hidden};
 use crate::members::Members;
 use crate::rule::{Rule, annotation, syntax};
 use crate::validate::validate;
@@ -26,19 +26,19 @@ pub(crate) struct Compiled {
     /// The policies as Cedar represents them, in the order of the rules.
     pub(crate) policies: Vec<cedar_policy::Policy>,
     /// The places of the policies, in the same order.
-    pub(crate) stands: Vec<Stand>,
+    pub(crate) stands: Vec<PolicySpan>,
 }
 
 /// A file that was parsed.
-pub(crate) struct File {
-    pub(crate) text: Text,
-    statements: Vec<Statement>,
+pub(crate) struct ParsedFile {
+    pub(crate) text: SharedText,
+    statements: Vec<StatementSpan>,
     pub(crate) set: PolicySet,
     /// The ids of its policies, in order.
     ids: Vec<Arc<str>>,
 }
 
-impl File {
+impl ParsedFile {
     /// Returns the number of a policy in the file, by which Cedar names it.
     pub(crate) fn number(id: &PolicyId) -> Option<usize> {
         AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
@@ -54,17 +54,17 @@ impl File {
         Self::number(id).and_then(|number| self.place(number))
     }
 
-    pub(crate) fn place(&self, number: usize) -> Option<Statement> {
+    pub(crate) fn place(&self, number: usize) -> Option<StatementSpan> {
         self.statements.get(number).map(|(start, end)| (*start, end - start))
     }
 }
 
 pub(crate) fn compile(
     vocabulary: &Vocabulary,
-    sources: &[Source],
-    entities: Option<&Source>,
+    sources: &[SourceText],
+    entities: Option<&SourceText>,
     limits: &PolicyLimits,
-    sort: Sort,
+    sort: StatementKind,
 ) -> Result<Compiled, Vec<Finding>> {
     limits.check_bytes(sources)?;
     let mut findings = Vec::new();
@@ -76,14 +76,14 @@ pub(crate) fn compile(
             Members::default()
         });
     }
-    let files: Vec<File> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
+    let files: Vec<ParsedFile> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
     let mut ids = HashMap::new();
-    let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
+    let files: Vec<ParsedFile> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
     validate(vocabulary, &files, &mut findings).map_err(|error| {
         let message = format!("the table of actions makes no schema: {error}");
-        vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
+        vec![Finding::new(Severity::Error, &SharedText::name_only("schema"), None, message)]
     })?;
-    let lint = Lint::new(vocabulary, &compiled.members);
+    let lint = LoadChecker::new(vocabulary, &compiled.members);
     let sort = sort.settled(&files);
     for file in &files {
         findings.extend(hidden(&file.text));
@@ -94,7 +94,7 @@ pub(crate) fn compile(
             findings.extend(sort.check(file, number, policy).into_iter().map(|found| found.about(Some(id.clone()))));
             compiled.rules.push(Rule::new(id, policy, syntax.as_ref()));
             compiled.policies.push(policy.clone());
-            compiled.stands.push(Stand::new(&file.text, file.place(number)));
+            compiled.stands.push(PolicySpan::new(&file.text, file.place(number)));
         }
     }
     if compiled.rules.len() > limits.policies {
@@ -109,7 +109,7 @@ pub(crate) fn compile(
         );
     }
     // The proof of a property says so if the property matches nothing.
-    let impossible = limits.impossible || sort == Sort::Properties;
+    let impossible = limits.impossible || sort == StatementKind::Properties;
     finish(compiled, findings, &PolicyLimits { impossible, ..*limits })
 }
 
@@ -148,24 +148,24 @@ fn explained(findings: &mut Vec<Finding>) {
     });
 }
 
-fn nowhere(sources: &[Source]) -> Text {
-    Text::name_only(sources.first().map_or("policy", |source| &source.name))
+fn nowhere(sources: &[SourceText]) -> SharedText {
+    SharedText::name_only(sources.first().map_or("policy", |source| &source.name))
 }
 
 /// Checks that a source parses as Cedar.
-pub(crate) fn parses(source: &Source, limits: &PolicyLimits) -> Result<(), Rejected> {
+pub(crate) fn parses(source: &SourceText, limits: &PolicyLimits) -> Result<(), RejectedPolicy> {
     let mut findings = Vec::new();
     match parse(source, limits, &mut findings) {
         Some(_) => Ok(()),
-        None => Err(Rejected { findings }),
+        None => Err(RejectedPolicy { findings }),
     }
 }
 
-fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) -> Option<File> {
-    let text = Text::new(source);
+fn parse(source: &SourceText, limits: &PolicyLimits, findings: &mut Vec<Finding>) -> Option<ParsedFile> {
+    let text = SharedText::new(source);
     let statements = statements(&text, limits).map_err(|finding| findings.push(*finding)).ok()?;
     match source.text.parse::<PolicySet>() {
-        Ok(set) => Some(File { text, statements, set, ids: Vec::new() }),
+        Ok(set) => Some(ParsedFile { text, statements, set, ids: Vec::new() }),
         Err(errors) => {
             let before = findings.len();
             let mut more: Vec<&dyn Diagnostic> = vec![&errors];
@@ -182,7 +182,7 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
 
 /// Converts a diagnostic of Cedar to a finding, at the first place that it labels, or else at `otherwise`.
 pub(crate) fn from_cedar(
-    text: &Text,
+    text: &SharedText,
     severity: Severity,
     diagnostic: &dyn Diagnostic,
     otherwise: Option<(usize, usize)>,
@@ -206,15 +206,15 @@ pub(crate) fn from_cedar(
 /// Returns the policies in the order of the file.
 fn in_order(set: &PolicySet) -> Vec<(usize, &cedar_policy::Policy)> {
     let mut policies: Vec<_> =
-        set.policies().map(|policy| (File::number(policy.id()).unwrap_or(usize::MAX), policy)).collect();
+        set.policies().map(|policy| (ParsedFile::number(policy.id()).unwrap_or(usize::MAX), policy)).collect();
     policies.sort_by_key(|(number, _)| *number);
     policies
 }
 
 /// Gives each policy its id: its `@id`, else file and line. Reports templates and duplicate ids.
-fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Vec<Finding>) -> File {
+fn name(mut file: ParsedFile, taken: &mut HashMap<Arc<str>, String>, findings: &mut Vec<Finding>) -> ParsedFile {
     for template in file.set.templates() {
-        let place = File::number(template.id()).and_then(|number| file.place(number));
+        let place = ParsedFile::number(template.id()).and_then(|number| file.place(number));
         let message = "this is a template, which has no effect until it is linked".to_owned();
         findings.push(
             Finding::new(Severity::Error, &file.text, place, message)

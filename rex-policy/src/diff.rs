@@ -6,14 +6,14 @@ mod requests;
 
 use rex_core::{ActionSpec, Decision, Effect};
 
-use crate::operation::Operation;
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 use crate::rule::lets;
-use requests::Requests;
+use requests::DiffRequests;
 
 /// The change of a decision from the older to the newer policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum DecisionChange {
     /// A denial that became an allowance.
     Allowed,
     /// An allowance that became a denial.
@@ -22,11 +22,11 @@ pub enum Change {
 
 /// Requests of one action by one type of principal that two policies decide differently, all by the same policies.
 #[derive(Debug)]
-pub struct Difference {
+pub struct PolicyDifference {
     /// The change.
-    pub change: Change,
+    pub change: DecisionChange,
     /// One of the requests, which both policies have decided.
-    pub example: Operation,
+    pub example: ExampleRequest,
     /// The decision of the older policy.
     pub before: Decision,
     /// The decision of the newer policy.
@@ -37,16 +37,16 @@ pub struct Difference {
 
 /// The result of a solver for one action by one type of principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examined {
+pub struct ExaminedAction {
     /// The action.
     pub action: &'static ActionSpec,
     /// The type of principal: `Agent`, `User`.
     pub principal: &'static str,
     /// Reasons why there may be more changes than those reported; empty if it is proved that no others exist.
-    pub undecided: Vec<(Change, String)>,
+    pub undecided: Vec<(DecisionChange, String)>,
 }
 
-impl Examined {
+impl ExaminedAction {
     /// Returns whether it is proved that there are no changes but those reported.
     #[must_use]
     pub fn is_proved(&self) -> bool {
@@ -56,13 +56,13 @@ impl Examined {
 
 /// The differences between the decisions of two policies.
 #[derive(Debug)]
-pub struct Diff {
+pub struct PolicyDiff {
     /// `true` if a solver proved for each action and type of principal that there are no other differences.
     pub proved: bool,
     /// The differences, by change, then in the order of the actions.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<PolicyDifference>,
     /// The results of a solver for each action by each type of principal; empty if no solver was used.
-    pub examined: Vec<Examined>,
+    pub examined: Vec<ExaminedAction>,
     /// The questions that a solver could not decide, each with the reason.
     pub undecided: Vec<String>,
     /// Number of requests that both policies decided.
@@ -75,9 +75,9 @@ impl Policy {
     /// Compares this policy with a newer one, by requests made from the names, texts and numbers of both. Each difference that
     /// it finds is real; there may be others.
     #[must_use]
-    pub fn diff(&self, newer: &Self) -> Diff {
-        let (operations, untried) = Requests::new([self, newer]).operations();
-        let mut diff = Diff {
+    pub fn diff(&self, newer: &Self) -> PolicyDiff {
+        let (operations, untried) = DiffRequests::new([self, newer]).operations();
+        let mut diff = PolicyDiff {
             proved: false,
             differences: Vec::new(),
             examined: Vec::new(),
@@ -87,7 +87,7 @@ impl Policy {
         };
         for operation in operations {
             diff.requests += 1;
-            if let Some(new) = Difference::of(self, newer, operation)
+            if let Some(new) = PolicyDifference::of(self, newer, operation)
                 && !diff.differences.iter().any(|known| known.is_like(&new))
             {
                 diff.differences.push(new);
@@ -98,7 +98,7 @@ impl Policy {
     }
 }
 
-impl Diff {
+impl PolicyDiff {
     fn sort(&mut self, actions: &[&'static ActionSpec]) {
         self.differences.sort_by_cached_key(|it| {
             let place = actions.iter().position(|spec| std::ptr::eq(*spec, it.action()));
@@ -108,9 +108,9 @@ impl Diff {
     }
 }
 
-impl Difference {
+impl PolicyDifference {
     /// Compares the decisions on one request; `None` if they do not differ.
-    fn of(older: &Policy, newer: &Policy, example: Operation) -> Option<Self> {
+    fn of(older: &Policy, newer: &Policy, example: ExampleRequest) -> Option<Self> {
         let (before, after) = (example.decision(older), example.decision(newer));
         if (before.effect, after.effect) == (Effect::Allow, Effect::Allow) {
             let all = |decision: &Decision| decision.allows.clone().unwrap_or_default();
@@ -118,12 +118,12 @@ impl Difference {
             let lets = |decision: &Decision, word: &str| lets(decision.allows.as_deref(), word);
             let word =
                 words.split_ascii_whitespace().find(|word| lets(&before, word) != lets(&after, word))?.to_owned();
-            let change = if lets(&after, &word) { Change::Allowed } else { Change::Denied };
+            let change = if lets(&after, &word) { DecisionChange::Allowed } else { DecisionChange::Denied };
             return Some(Self { change, example, before, after, lets: Some(word) });
         }
         let change = match (before.effect, after.effect) {
-            (Effect::Deny, Effect::Allow) => Change::Allowed,
-            (Effect::Allow, Effect::Deny) => Change::Denied,
+            (Effect::Deny, Effect::Allow) => DecisionChange::Allowed,
+            (Effect::Allow, Effect::Deny) => DecisionChange::Denied,
             _ => return None,
         };
         Some(Self { change, example, before, after, lets: None })

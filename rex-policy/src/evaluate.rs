@@ -1,44 +1,75 @@
 //! Evaluation by Cedar: of the conditions of candidates, or of everything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, eval_expression,
 };
 use rex_core::resource::AnyResource;
-use rex_core::{ActionSpec, Decision, Effect, Fact, Request, Timestamp};
+use rex_core::{ActionSpec, Decision, Effect, Fact, Request, ResourceSpec, Timestamp};
 use smallvec::SmallVec;
 
-use crate::index::Lineage;
+use crate::index::Ancestry;
 use crate::members::Members;
-use crate::rule::{Needs, Rule, Uid};
+use crate::rule::{ConditionNeeds, Rule, Uid};
 
-/// The reason why a request could not be decided, in words.
-pub(crate) type Trouble = String;
+/// The reason why a request could not be decided.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum EvalError {
+    /// The type of the principal, which no principal has.
+    #[error("`{}` is no type of principal; there are `Agent` and `User`", .0.escape_debug())]
+    PrincipalType(String),
+    /// An action that is not in the table.
+    #[error("the policy knows no action `{0}`")]
+    UnknownAction(&'static ActionSpec),
+    /// An action, and a resource of a type that it does not act on.
+    #[error("`{0}` is not an action on a `{1}`")]
+    WrongResource(&'static ActionSpec, &'static ResourceSpec),
+    /// A name that Cedar does not take as a type.
+    #[error("`{}` is no type", .0.escape_debug())]
+    InvalidType(String),
+    /// A part of the index that is missing.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// A policy that cannot be evaluated for an example.
+    #[cfg(feature = "prove")]
+    #[error("policy `{}` is an error there", .0.escape_debug())]
+    FailingPolicy(Arc<str>),
+    /// An error of Cedar.
+    #[error("{0}")]
+    Cedar(String),
+}
+
+impl EvalError {
+    fn cedar(error: impl fmt::Display) -> Self {
+        Self::Cedar(error.to_string())
+    }
+}
 
 /// The memberships beyond those that a request states.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownMembers<'a> {
     /// The memberships that the entities file declares.
     pub(crate) members: &'a Members,
     /// The memberships that names imply.
-    pub(crate) strangers: &'a Strangers,
+    pub(crate) strangers: &'a NamedAncestors,
 }
 
 /// The ancestors of entities that conditions name: the groups of actions, the directories of a path.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+pub(crate) struct NamedAncestors {
     /// Pairs of an entity and one that it is in.
     pairs: Vec<(EntityUid, EntityUid)>,
 }
 
-impl Strangers {
+impl NamedAncestors {
     /// Collects the ancestors of the entities that policies name. These policies look at more than a request's own entities.
     pub(crate) fn new(
         actions: &[&'static ActionSpec],
         policies: impl Iterator<Item = cedar_policy::Policy>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, EvalError> {
         let named: HashSet<EntityUid> = policies.flat_map(|policy| policy.entity_literals()).collect();
         let mut pairs = Vec::new();
         for uid in named {
@@ -50,7 +81,7 @@ impl Strangers {
             }
             let Some(spec) = actions.iter().find(|spec| kind == spec.resource.to_string()) else { continue };
             // A resource that cannot be made from its id has no known ancestors.
-            let Ok(resource) = (spec.recall)(&id, &BTreeMap::new()) else { continue };
+            let Ok(resource) = (spec.from_record)(&id, &BTreeMap::new()) else { continue };
             let mut below = uid;
             resource.ancestors(&mut |ancestor| {
                 let above = EntityUid::from_type_name_and_id(below.type_name().clone(), EntityId::new(ancestor));
@@ -63,7 +94,7 @@ impl Strangers {
 
 /// The principal and the action of a request, as Cedar represents them.
 #[derive(Debug)]
-pub(crate) struct Parties {
+pub(crate) struct CedarParts {
     pub(crate) principal: EntityUid,
     pub(crate) action: EntityUid,
     resource_type: EntityTypeName,
@@ -73,8 +104,8 @@ pub(crate) struct Parties {
     now: Mutex<Option<(i64, Context)>>,
 }
 
-impl Parties {
-    pub(crate) fn new(kind: &str, id: &str, groups: &[Uid], spec: &ActionSpec) -> Result<Self, Trouble> {
+impl CedarParts {
+    pub(crate) fn new(kind: &str, id: &str, groups: &[Uid], spec: &ActionSpec) -> Result<Self, EvalError> {
         let principal = entity_uid(kind, id)?;
         let action_type = format!("{}::Action", spec.namespace);
         let action = entity_uid(&action_type, spec.name)?;
@@ -83,7 +114,7 @@ impl Parties {
             spec.groups.iter().map(|group| entity_uid(&action_type, group)).collect::<Result<_, _>>()?;
         let entities =
             [Entity::new_no_attrs(principal.clone(), groups), Entity::new_no_attrs(action.clone(), action_groups)];
-        let entities = Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
+        let entities = Entities::from_entities(entities, None).map_err(EvalError::cedar)?;
         Ok(Self {
             principal,
             action,
@@ -97,14 +128,18 @@ impl Parties {
         EntityUid::from_type_name_and_id(self.resource_type.clone(), EntityId::new(id))
     }
 
-    pub(crate) fn request(&self, request: &Request<'_>, needs: Needs) -> Result<cedar_policy::Request, Trouble> {
+    pub(crate) fn request(
+        &self,
+        request: &Request<'_>,
+        needs: ConditionNeeds,
+    ) -> Result<cedar_policy::Request, EvalError> {
         let context = self.context(request, needs)?;
         let resource = self.resource(request.resource.id());
         cedar_policy::Request::new(self.principal.clone(), self.action.clone(), resource, context, None)
-            .map_err(|error| error.to_string())
+            .map_err(EvalError::cedar)
     }
 
-    fn context(&self, request: &Request<'_>, needs: Needs) -> Result<Context, Trouble> {
+    fn context(&self, request: &Request<'_>, needs: ConditionNeeds) -> Result<Context, EvalError> {
         let mut pairs = Vec::new();
         if needs.facts {
             request.action.facts(&mut |name, fact| pairs.push((name.to_owned(), expression(fact))));
@@ -122,13 +157,13 @@ impl Parties {
                 if now {
                     pairs.push(("now".to_owned(), RestrictedExpression::new_datetime(datetime(request.now))));
                 }
-                Context::from_pairs(pairs).map_err(|error| error.to_string())
+                Context::from_pairs(pairs).map_err(EvalError::cedar)
             }
         }
     }
 
     /// Returns a context with the time only.
-    fn time(&self, now: Timestamp) -> Result<Context, Trouble> {
+    fn time(&self, now: Timestamp) -> Result<Context, EvalError> {
         let mut last = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((millis, context)) = &*last
             && *millis == now.as_millis()
@@ -136,7 +171,7 @@ impl Parties {
             return Ok(context.clone());
         }
         let pair = ("now".to_owned(), RestrictedExpression::new_datetime(datetime(now)));
-        let context = Context::from_pairs([pair]).map_err(|error| error.to_string())?;
+        let context = Context::from_pairs([pair]).map_err(EvalError::cedar)?;
         *last = Some((now.as_millis(), context.clone()));
         Ok(context)
     }
@@ -145,36 +180,41 @@ impl Parties {
     pub(crate) fn asked(
         &self,
         request: &Request<'_>,
-        lineage: &Lineage<'_>,
-        needs: Needs,
-        known: Known<'_>,
-    ) -> Result<(cedar_policy::Request, Entities), Trouble> {
+        lineage: &Ancestry<'_>,
+        needs: ConditionNeeds,
+        known: KnownMembers<'_>,
+    ) -> Result<(cedar_policy::Request, Entities), EvalError> {
         let entities =
             if needs.strangers { self.all_entities(request, known)? } else { self.entities(request, lineage, needs)? };
         Ok((self.request(request, needs)?, entities))
     }
 
-    fn entities(&self, request: &Request<'_>, lineage: &Lineage<'_>, needs: Needs) -> Result<Entities, Trouble> {
+    fn entities(
+        &self,
+        request: &Request<'_>,
+        lineage: &Ancestry<'_>,
+        needs: ConditionNeeds,
+    ) -> Result<Entities, EvalError> {
         let attributes = if needs.attributes { attributes(request.resource) } else { HashMap::new() };
         let uid = self.resource(lineage.id);
         if !needs.parents {
             if attributes.is_empty() {
                 return Ok(Entities::empty());
             }
-            let entity = Entity::new(uid, attributes, HashSet::new()).map_err(|error| error.to_string())?;
+            let entity = Entity::new(uid, attributes, HashSet::new()).map_err(EvalError::cedar)?;
             // Adding to an empty store is twice as fast as making one.
-            return Entities::empty().add_entities([entity], None).map_err(|error| error.to_string());
+            return Entities::empty().add_entities([entity], None).map_err(EvalError::cedar);
         }
         let mut parents: HashSet<_> = lineage.ancestors.iter().map(|id| self.resource(id)).collect();
         for class in &lineage.classes {
             parents.insert(entity_uid(&class.kind, &class.id)?);
         }
-        let entity = Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?;
-        self.entities.clone().add_entities([entity], None).map_err(|error| error.to_string())
+        let entity = Entity::new(uid, attributes, parents).map_err(EvalError::cedar)?;
+        self.entities.clone().add_entities([entity], None).map_err(EvalError::cedar)
     }
 
     /// Returns every entity that a condition can look at, each with what it is directly in.
-    pub(crate) fn all_entities(&self, request: &Request<'_>, known: Known<'_>) -> Result<Entities, Trouble> {
+    pub(crate) fn all_entities(&self, request: &Request<'_>, known: KnownMembers<'_>) -> Result<Entities, EvalError> {
         let mut store = BTreeMap::<EntityUid, (HashMap<_, _>, HashSet<EntityUid>)>::new();
         for (below, above) in &known.strangers.pairs {
             store.entry(below.clone()).or_default().1.insert(above.clone());
@@ -196,22 +236,22 @@ impl Parties {
         let store_lacks_action = !store.contains_key(&self.action);
         let mut entities = vec![Entity::new_no_attrs(self.principal.clone(), principal.unwrap_or_default().1)];
         for (uid, (attributes, parents)) in store {
-            entities.push(Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?);
+            entities.push(Entity::new(uid, attributes, parents).map_err(EvalError::cedar)?);
         }
         let action = self.entities.get(&self.action).filter(|_| store_lacks_action).cloned();
-        Entities::from_entities(entities.into_iter().chain(action), None).map_err(|error| error.to_string())
+        Entities::from_entities(entities.into_iter().chain(action), None).map_err(EvalError::cedar)
     }
 
-    pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, Trouble> {
-        self.request(request, Needs::ALL)
+    pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, EvalError> {
+        self.request(request, ConditionNeeds::ALL)
     }
 }
 
-fn type_name(name: &str) -> Result<EntityTypeName, Trouble> {
-    name.parse().map_err(|_| format!("`{}` is no type", name.escape_debug()))
+fn type_name(name: &str) -> Result<EntityTypeName, EvalError> {
+    name.parse().map_err(|_| EvalError::InvalidType(name.to_owned()))
 }
 
-fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, Trouble> {
+fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, EvalError> {
     Ok(EntityUid::from_type_name_and_id(type_name(kind)?, EntityId::new(id)))
 }
 
@@ -248,23 +288,23 @@ pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
 
 /// The result of evaluating policies.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome<'p> {
+pub(crate) struct EvalOutcome<'p> {
     pub(crate) permits: SmallVec<[&'p Rule; 4]>,
     pub(crate) forbids: SmallVec<[&'p Rule; 4]>,
     /// The policies whose evaluation is an error, each with the error.
     pub(crate) errors: Vec<(&'p Rule, String)>,
 }
 
-impl<'p> Outcome<'p> {
+impl<'p> EvalOutcome<'p> {
     /// Evaluates policies whose heads match.
     pub(crate) fn of(
         candidates: impl Iterator<Item = &'p Rule> + Clone,
-        needs: Needs,
-        parties: &Parties,
+        needs: ConditionNeeds,
+        parties: &CedarParts,
         request: &Request<'_>,
-        lineage: &Lineage<'_>,
-        known: Known<'_>,
-    ) -> Result<Self, Trouble> {
+        lineage: &Ancestry<'_>,
+        known: KnownMembers<'_>,
+    ) -> Result<Self, EvalError> {
         let mut outcome = Self::default();
         let mut asked = None;
         for rule in candidates {

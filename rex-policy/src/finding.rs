@@ -7,14 +7,14 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
 /// A text and the name to report it under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceText {
     /// The name, such as that of a file.
     pub name: String,
     /// The text.
     pub text: String,
 }
 
-impl Source {
+impl SourceText {
     /// Creates a source from its name and its text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into() }
@@ -32,7 +32,7 @@ pub enum Severity {
 
 /// An error or a warning about a policy or an entities file, with its place.
 ///
-/// It is a [`miette::Diagnostic`], so that a command line can draw it. As text it is the message alone; [`Rejected`] writes
+/// It is a [`miette::Diagnostic`], so that a command line can draw it. As text it is the message alone; [`RejectedPolicy`] writes
 /// `file:line:column` before it.
 #[derive(Debug, Clone)]
 pub struct Finding {
@@ -58,7 +58,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn new(severity: Severity, text: &Text, place: Option<(usize, usize)>, message: String) -> Self {
+    pub(crate) fn new(severity: Severity, text: &SharedText, place: Option<(usize, usize)>, message: String) -> Self {
         let (offset, length) = place.unwrap_or_default();
         let (line, column) = place.map_or((0, 0), |(offset, _)| text.position(offset));
         let source = NamedSource::new(&*text.name, text.text.clone());
@@ -130,12 +130,12 @@ impl Diagnostic for Finding {
 
 /// A policy that was rejected, with all findings.
 #[derive(Debug, Clone)]
-pub struct Rejected {
+pub struct RejectedPolicy {
     /// The findings; at least one of them is an error.
     pub findings: Vec<Finding>,
 }
 
-impl fmt::Display for Rejected {
+impl fmt::Display for RejectedPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.findings.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
@@ -149,19 +149,19 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl std::error::Error for Rejected {}
+impl std::error::Error for RejectedPolicy {}
 
 /// A source that findings can share.
 #[derive(Debug, Clone)]
-pub(crate) struct Text {
+pub(crate) struct SharedText {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
     /// The start of each line; computed on first use.
     lines: Arc<OnceLock<Vec<usize>>>,
 }
 
-impl Text {
-    pub(crate) fn new(source: &Source) -> Self {
+impl SharedText {
+    pub(crate) fn new(source: &SourceText) -> Self {
         Self { name: Arc::from(&*source.name), text: Arc::from(&*source.text), lines: Arc::default() }
     }
 
@@ -184,13 +184,13 @@ impl Text {
 
 /// The file of a policy, and its place there.
 #[derive(Debug, Clone)]
-pub(crate) struct Stand {
-    pub(crate) text: Text,
+pub(crate) struct PolicySpan {
+    pub(crate) text: SharedText,
     place: Option<(usize, usize)>,
 }
 
-impl Stand {
-    pub(crate) fn new(text: &Text, place: Option<(usize, usize)>) -> Self {
+impl PolicySpan {
+    pub(crate) fn new(text: &SharedText, place: Option<(usize, usize)>) -> Self {
         Self { text: text.clone(), place }
     }
 

@@ -10,20 +10,20 @@
 use cedar_policy::Policy;
 use rex_core::{ActionSpec, ResourceSpec};
 
-use crate::rule::{Actions, Scope, Uid, actions, principal_scope, resource_scope};
+use crate::rule::{HeadActions, Scope, Uid, actions, principal_scope, resource_scope};
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
 /// The words that cannot name a type in Cedar.
 const RESERVED: [&str; 10] = ["true", "false", "if", "then", "else", "in", "is", "like", "has", "__cedar"];
 
 /// The valid heads of a vocabulary.
-pub(crate) struct Heads {
+pub(crate) struct ValidHeads {
     actions: &'static [&'static ActionSpec],
     /// `true` if each name in the table is surely a valid name. Otherwise Cedar reports what is wrong with it.
     pub(crate) are_named: bool,
 }
 
-impl Heads {
+impl ValidHeads {
     pub(crate) fn new(vocabulary: &Vocabulary) -> Self {
         let actions = vocabulary.actions();
         let is_named = |spec: &&ActionSpec| {
@@ -45,8 +45,8 @@ impl Heads {
     }
 
     /// Returns whether each of the actions exists, and one of them applies to such a resource.
-    fn has(&self, named: Option<&Actions>, resource: &Scope) -> bool {
-        let Some(Actions { named, exact }) = named else {
+    fn has(&self, named: Option<&HeadActions>, resource: &Scope) -> bool {
+        let Some(HeadActions { named, exact }) = named else {
             return self.actions.iter().any(|spec| is_about(resource, spec.resource));
         };
         let is = |spec: &ActionSpec, uid: &Uid| {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_valid_by_its_head_passes_the_validator_without_a_warning() {
         let vocabulary = Vocabulary::rex();
-        let known = Heads::new(&vocabulary);
+        let known = ValidHeads::new(&vocabulary);
         let whole = Validator::new(Schema::from_json_str(&vocabulary.schema_json()).unwrap());
         let (mut taken, mut left) = (String::new(), 0);
         for (number, head) in heads(&vocabulary).into_iter().enumerate() {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn policies_as_most_are_need_nothing_else() {
-        let known = Heads::new(&Vocabulary::rex());
+        let known = ValidHeads::new(&Vocabulary::rex());
         let suffices = |text: &str| known.suffice(&text.parse().unwrap());
         assert!(suffices("permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv\");"));
         assert!(suffices("permit (principal in Group::\"ops\", action in [fs::Action::\"ReadOnly\"], resource);"));

@@ -7,13 +7,13 @@ use crate::finding::Finding;
 use crate::vocabulary::Vocabulary;
 
 /// The message of an error, with the text and the place that it is about.
-struct Spot<'a> {
+struct HintContext<'a> {
     said: &'a str,
     text: &'a str,
     offset: usize,
 }
 
-impl<'a> Spot<'a> {
+impl<'a> HintContext<'a> {
     /// Returns the word or the sign that starts at the place.
     fn word(&self) -> &'a str {
         first_word(self.after())
@@ -60,10 +60,10 @@ fn first_word(text: &str) -> &str {
 }
 
 /// A row of the table: the start of the message, the words at the place (empty for any), the advice.
-type Row = (&'static str, &'static [&'static str], &'static str);
+type HintRow = (&'static str, &'static [&'static str], &'static str);
 
 /// Errors that a word identifies.
-const ROWS: &[Row] = &[
+const ROWS: &[HintRow] = &[
     ("unexpected token", &["and", "AND"], "`&&` joins conditions that must all hold"),
     ("unexpected token", &["or", "OR"], "`||` joins conditions of which one must hold"),
     (
@@ -126,7 +126,7 @@ pub(crate) fn syntax(mut finding: Finding, vocabulary: &Vocabulary) -> Finding {
         finding.message = format!("a policy has `@{name}` twice");
         return finding;
     }
-    let spot = Spot { said: &finding.message, text: finding.source_text(), offset: finding.offset };
+    let spot = HintContext { said: &finding.message, text: finding.source_text(), offset: finding.offset };
     let form = function_form(&spot);
     let advice = form.or_else(|| row(&spot)).or_else(|| special(&spot)).or_else(|| entity(&spot, vocabulary));
     if advice.is_some() {
@@ -151,9 +151,9 @@ pub(crate) fn plain(said: &str) -> String {
         .replace(" in Cedar", "")
 }
 
-fn row(spot: &Spot<'_>) -> Option<String> {
+fn row(spot: &HintContext<'_>) -> Option<String> {
     let named = spot.said.rsplit([' ', '`']).find(|part| !part.is_empty()).unwrap_or_default();
-    let fits = |(said, words, _): &&Row| {
+    let fits = |(said, words, _): &&HintRow| {
         let at = words.contains(&spot.word()) || words.contains(&named);
         // The place can be inside a sign of several characters, so the word that the message ends with counts, too.
         spot.said.starts_with(said) && (words.is_empty() || at)
@@ -162,7 +162,7 @@ fn row(spot: &Spot<'_>) -> Option<String> {
 }
 
 /// Returns advice for an error that a word does not identify.
-fn special(spot: &Spot<'_>) -> Option<String> {
+fn special(spot: &HintContext<'_>) -> Option<String> {
     let said = spot.said;
     let text = |help: &str| Some(help.to_owned());
     let in_head = spot.head().rfind('(').is_some_and(|open| !spot.head().get(open..).unwrap_or_default().contains(')'));
@@ -221,7 +221,7 @@ fn special(spot: &Spot<'_>) -> Option<String> {
 }
 
 /// Returns advice for a policy in the form of other systems: `permit(who = .., action = .., resource = ..)`.
-fn function_form(spot: &Spot<'_>) -> Option<String> {
+fn function_form(spot: &HintContext<'_>) -> Option<String> {
     let named = [
         "variable in the policy scope",
         "'=' is not a valid operator",
@@ -248,7 +248,7 @@ fn written(spec: &ActionSpec) -> String {
 }
 
 /// Returns advice for an entity in a wrong form: `Agent::me`, `"Agent::me"`, `"read"`, `"/var/log"`.
-fn entity(spot: &Spot<'_>, vocabulary: &Vocabulary) -> Option<String> {
+fn entity(spot: &HintContext<'_>, vocabulary: &Vocabulary) -> Option<String> {
     let (_, found) = spot.said.split_once(", found ")?;
     let written = found.split('`').nth(1)?.trim_matches('"');
     let meant = if let Some((kind, id)) = written.rsplit_once("::") {

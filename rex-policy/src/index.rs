@@ -5,25 +5,25 @@ use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Fact};
 use smallvec::SmallVec;
 
-use crate::members::Above;
-use crate::prefixes::Prefixes;
-use crate::rule::{Actions, Anchor, Rule, Scope, Uid};
+use crate::members::MemberAncestors;
+use crate::prefixes::PrefixTree;
+use crate::rule::{Anchor, HeadActions, Rule, Scope, Uid};
 
 /// Numbers of policies.
-pub(crate) type Found = SmallVec<[u32; 8]>;
+pub(crate) type RuleNumbers = SmallVec<[u32; 8]>;
 
 /// A resource with everything that it is in.
 #[derive(Debug)]
-pub(crate) struct Lineage<'r> {
+pub(crate) struct Ancestry<'r> {
     pub(crate) kind: &'r str,
     pub(crate) id: &'r str,
     pub(crate) ancestors: SmallVec<[&'r str; 12]>,
     pub(crate) classes: Vec<&'r Uid>,
 }
 
-impl<'r> Lineage<'r> {
+impl<'r> Ancestry<'r> {
     /// Collects what a resource is in: its ancestors, and the classes of it and of its ancestors.
-    pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r Above>) -> Self {
+    pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r MemberAncestors>) -> Self {
         let mut lineage = Self { kind, id: resource.id(), ancestors: SmallVec::new(), classes: Vec::new() };
         resource.ancestors(&mut |ancestor| lineage.ancestors.push(ancestor));
         if let Some(above) = above {
@@ -64,7 +64,7 @@ pub(crate) fn principal_meets(scope: &Scope, kind: &str, id: &str, groups: &[Uid
 }
 
 /// Returns whether the head of a policy matches an action. Groups of actions are not nested.
-pub(crate) fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool {
+pub(crate) fn action_meets(actions: Option<&HeadActions>, spec: &ActionSpec) -> bool {
     actions.is_none_or(|actions| {
         actions.named.iter().any(|uid| {
             uid.kind.strip_suffix("::Action") == Some(spec.namespace)
@@ -82,7 +82,7 @@ pub(crate) struct Index {
     /// The lengths of the ids in `within`, one bit each, so that most ancestors need no lookup.
     lengths: u128,
     within_class: HashMap<Uid, Vec<u32>>,
-    prefixes: Vec<(Box<str>, Prefixes)>,
+    prefixes: Vec<(Box<str>, PrefixTree)>,
 }
 
 impl Index {
@@ -117,7 +117,7 @@ impl Index {
                 Anchor::Prefix(name, text) | Anchor::Value(name, text) => {
                     let known = index.prefixes.iter().position(|(known, _)| *known == name);
                     let at = known.unwrap_or_else(|| {
-                        index.prefixes.push((name, Prefixes::default()));
+                        index.prefixes.push((name, PrefixTree::default()));
                         index.prefixes.len() - 1
                     });
                     if let Some((_, prefixes)) = index.prefixes.get_mut(at) {
@@ -131,8 +131,8 @@ impl Index {
 
     /// Returns the policies whose heads match, in order. Those with a condition may not apply; no other policy can apply or be
     /// an error.
-    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Lineage<'_>, resource: &dyn AnyResource) -> Found {
-        let mut found = Found::from_slice(&self.anywhere);
+    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Ancestry<'_>, resource: &dyn AnyResource) -> RuleNumbers {
+        let mut found = RuleNumbers::from_slice(&self.anywhere);
         found.extend(self.exactly.get(lineage.id).into_iter().flatten().copied());
         if !self.within.is_empty() {
             let known = |id: &&&str| self.lengths & length(id) != 0;

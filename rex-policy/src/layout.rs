@@ -4,24 +4,24 @@ use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use similar::TextDiff;
 
 use crate::compile;
-use crate::finding::{Finding, Rejected, Severity, Source, Text};
+use crate::finding::{Finding, RejectedPolicy, Severity, SharedText, SourceText};
 use crate::limits::PolicyLimits;
 
 /// Formats a source in the one layout, which does not change what its policies mean. Comments stay. Lines end as most of them
 /// did, by a line feed or by a carriage return and a line feed.
 ///
 /// ```
-/// use rex_policy::{Source, formatted};
+/// use rex_policy::{SourceText, formatted};
 ///
-/// let source = Source::new("a.cedar", "permit(principal,action,resource==fs::Path::\"/etc\");");
+/// let source = SourceText::new("a.cedar", "permit(principal,action,resource==fs::Path::\"/etc\");");
 /// let text = formatted(&source)?;
 /// assert_eq!(text, "permit (\n  principal,\n  action,\n  resource == fs::Path::\"/etc\"\n);\n");
-/// # Ok::<(), rex_policy::Rejected>(())
+/// # Ok::<(), rex_policy::RejectedPolicy>(())
 /// ```
 ///
 /// # Errors
 /// If the source does not parse as Cedar, or cannot be formatted.
-pub fn formatted(source: &Source) -> Result<String, Rejected> {
+pub fn formatted(source: &SourceText) -> Result<String, RejectedPolicy> {
     compile::parses(source, &PolicyLimits::default())?;
     if source.text.trim().is_empty() {
         return Ok(String::new());
@@ -31,7 +31,9 @@ pub fn formatted(source: &Source) -> Result<String, Rejected> {
     let laid_out = if comments { Ok(trimmed(&text)) } else { pretty(&text) };
     let text = laid_out.map_err(|error| {
         let message = format!("it cannot be laid out: {error}");
-        Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only(&source.name), None, message)] }
+        RejectedPolicy {
+            findings: vec![Finding::new(Severity::Error, &SharedText::name_only(&source.name), None, message)],
+        }
     })?;
     // Keep the line ends that most lines had.
     let (all, windows) = (source.text.matches('\n').count(), source.text.matches("\r\n").count());
@@ -54,7 +56,7 @@ pub(crate) fn unified(file: &str, old: &str, new: &str) -> String {
     TextDiff::from_lines(old, new).unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
 }
 
-impl Source {
+impl SourceText {
     /// Returns the changes from this source to `text`, as a unified diff; empty if nothing changes.
     #[must_use]
     pub fn diff(&self, text: &str) -> String {

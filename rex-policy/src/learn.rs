@@ -35,21 +35,21 @@
 //! with characters that change the direction of text are left out and reported, since a policy must not have these characters.
 
 mod facts;
+mod generalize;
 mod protected;
 mod text;
-mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use rex_core::{ActionSpec, Authorize, Effect, Place, Principal, Request};
+use rex_core::{ActionSpec, Authorize, Effect, Principal, ReachPlace, Request};
 
 use crate::policy::Policy;
-use crate::reach::Forbidden;
+use crate::reach::ForbiddenReach;
 use crate::remedy::needed_words;
-use facts::Demands;
-use wide::{Kind, Pattern};
+use facts::FactDemands;
+use generalize::{PermitPattern, ResourceShape};
 
 /// Maximum number of different requests to learn from: nobody reads a policy that is made from more.
 const REQUESTS: usize = 50_000;
@@ -88,34 +88,34 @@ pub struct Learner<'p> {
     different: usize,
     left_out: u64,
     unnamed: BTreeSet<String>,
-    acts: BTreeMap<(String, &'static str, &'static str), Act>,
+    acts: BTreeMap<(String, &'static str, &'static str), ActionRequests>,
 }
 
 /// The requests of one principal for one action.
 #[derive(Debug)]
-struct Act {
+struct ActionRequests {
     principal: Principal,
     spec: &'static ActionSpec,
     /// The resources, by the words of `@allow` and by id.
-    seen: BTreeMap<(Option<Arc<str>>, String), Seen>,
+    seen: BTreeMap<(Option<Arc<str>>, String), ResourceDemands>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    demands: Demands,
-    source: Origin,
+struct ResourceDemands {
+    demands: FactDemands,
+    source: PermitOrigin,
 }
 
 /// The source of a permit: a number of requests, and some of their places.
 #[derive(Debug, Clone, Default)]
-struct Origin {
+struct PermitOrigin {
     requests: u64,
     places: Vec<String>,
 }
 
 /// A learned policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Learned {
+pub struct LearnedPolicy {
     /// The policy, in Cedar.
     pub text: String,
     /// The permits, in the order of the text.
@@ -155,22 +155,22 @@ pub struct LearnedPermit {
 
 /// A permit before it has an id.
 #[derive(Debug)]
-struct Draft {
+struct PermitDraft {
     principals: Vec<Principal>,
     specs: Vec<&'static ActionSpec>,
-    source: Origin,
+    source: PermitOrigin,
     resources: BTreeSet<String>,
 }
 
 /// The key of a draft. Drafts of several actions with the same key become one permit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Shape {
+struct DraftKey {
     principal: String,
     namespace: &'static str,
     kind: String,
-    pattern: Pattern,
+    pattern: PermitPattern,
     allows: Option<Arc<str>>,
-    demands: Demands,
+    demands: FactDemands,
 }
 
 impl<'p> Learner<'p> {
@@ -194,7 +194,7 @@ impl<'p> Learner<'p> {
             // The words of `@allow` at that time are unknown; without these, the start would be refused.
             None => Some(needed_words(request).join(" ")).filter(|words| !words.is_empty()).map(Arc::from),
         };
-        let id = if Kind::of(spec) == Kind::Process { "" } else { request.resource.id() };
+        let id = if ResourceShape::of(spec) == ResourceShape::Process { "" } else { request.resource.id() };
         let demand = facts::demand(request, self.breadth);
         if misleading(id) || misleading(principal.id()) || demand.iter().any(|(_, known)| known.is_misleading()) {
             if self.unnamed.len() < REQUESTS {
@@ -213,7 +213,7 @@ impl<'p> Learner<'p> {
             }
         }
         let act = self.acts.entry(key);
-        let act = act.or_insert_with(|| Act { principal: principal.clone(), spec, seen: BTreeMap::new() });
+        let act = act.or_insert_with(|| ActionRequests { principal: principal.clone(), spec, seen: BTreeMap::new() });
         let seen = act.seen.entry(id).or_default();
         if seen.demands.insert(demand) {
             self.different += 1;
@@ -231,20 +231,24 @@ impl<'p> Learner<'p> {
 
     /// Writes the policy.
     #[must_use]
-    pub fn learn(self) -> Learned {
+    pub fn learn(self) -> LearnedPolicy {
         let mut held = BTreeSet::new();
-        let paths = self.acts.values().filter(|act| Kind::of(act.spec) == Kind::Path).flat_map(|act| act.seen.keys());
+        let paths = self
+            .acts
+            .values()
+            .filter(|act| ResourceShape::of(act.spec) == ResourceShape::Path)
+            .flat_map(|act| act.seen.keys());
         let fleeting: BTreeSet<_> = paths.filter(|(_, path)| is_fleeting(path)).map(|(_, path)| path.clone()).collect();
-        let mut drafts: BTreeMap<Shape, Draft> = BTreeMap::new();
-        let mut forbidden: BTreeMap<&str, Forbidden<'_>> = BTreeMap::new();
+        let mut drafts: BTreeMap<DraftKey, PermitDraft> = BTreeMap::new();
+        let mut forbidden: BTreeMap<&str, ForbiddenReach<'_>> = BTreeMap::new();
         for ((principal, ..), act) in &self.acts {
             if let Some(policy) = self.keep
                 && !forbidden.contains_key(&**principal)
             {
-                forbidden.insert(principal, Forbidden::new(policy, &act.principal));
+                forbidden.insert(principal, ForbiddenReach::new(policy, &act.principal));
             }
             let forbidden = forbidden.get(&**principal);
-            let mut is_held = |place: Place, what: &str| {
+            let mut is_held = |place: ReachPlace, what: &str| {
                 let forbid = forbidden.and_then(|forbidden| forbidden.meets(act.spec, place));
                 held.extend(forbid.map(|forbid| (what.to_owned(), forbid.clone())));
                 forbid.is_some()
@@ -257,9 +261,9 @@ impl<'p> Learner<'p> {
             }
         }
         let kept: Vec<_> = self.keep.into_iter().flat_map(Policy::forbids).collect();
-        let from = text::From { breadth: self.breadth, requests: self.requests, left_out: self.left_out };
+        let from = text::LearnInput { breadth: self.breadth, requests: self.requests, left_out: self.left_out };
         let (text, permits) = text::write(&together(drafts), &kept, from);
-        Learned {
+        LearnedPolicy {
             text,
             permits,
             forbids: kept.into_iter().map(|(id, _)| id.clone()).collect(),
@@ -273,12 +277,12 @@ impl<'p> Learner<'p> {
 }
 
 /// Merges the drafts for principals of one type that did the same.
-fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
-    let mut alike: BTreeMap<(Shape, Vec<String>), Vec<Draft>> = BTreeMap::new();
+fn together(drafts: BTreeMap<DraftKey, PermitDraft>) -> BTreeMap<DraftKey, PermitDraft> {
+    let mut alike: BTreeMap<(DraftKey, Vec<String>), Vec<PermitDraft>> = BTreeMap::new();
     for (shape, draft) in drafts {
         let kind = draft.principals.first().map_or("", Principal::kind).to_owned();
         let actions = draft.specs.iter().map(ToString::to_string).collect();
-        alike.entry((Shape { principal: kind, ..shape }, actions)).or_default().push(draft);
+        alike.entry((DraftKey { principal: kind, ..shape }, actions)).or_default().push(draft);
     }
     let mut together = BTreeMap::new();
     for ((shape, _), drafts) in alike {
@@ -290,7 +294,7 @@ fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
             draft.source.merge(&other.source);
         }
         let principal = draft.principals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        together.insert(Shape { principal, ..shape }, draft);
+        together.insert(DraftKey { principal, ..shape }, draft);
     }
     together
 }
@@ -306,23 +310,23 @@ fn is_fleeting(path: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-impl Act {
+impl ActionRequests {
     /// Drafts a permit for each pattern of the resources that were seen with the same facts.
     fn drafts(
         &self,
         principal: &str,
         breadth: Breadth,
-        is_held: &mut dyn FnMut(Place, &str) -> bool,
-    ) -> Vec<(Shape, Draft)> {
-        let mut groups = BTreeMap::<_, BTreeMap<&str, &Origin>>::new();
+        is_held: &mut dyn FnMut(ReachPlace, &str) -> bool,
+    ) -> Vec<(DraftKey, PermitDraft)> {
+        let mut groups = BTreeMap::<_, BTreeMap<&str, &PermitOrigin>>::new();
         for ((allows, id), seen) in &self.seen {
             groups.entry((allows.as_ref(), &seen.demands)).or_default().insert(id, &seen.source);
         }
         let mut drafts = Vec::new();
         for ((allows, demands), origins) in groups {
             let ids = origins.keys().copied().collect();
-            for (pattern, ids) in wide::patterns(Kind::of(self.spec), ids, breadth, is_held) {
-                let shape = Shape {
+            for (pattern, ids) in generalize::patterns(ResourceShape::of(self.spec), ids, breadth, is_held) {
+                let shape = DraftKey {
                     principal: principal.to_owned(),
                     namespace: self.spec.namespace,
                     kind: self.spec.resource.to_string(),
@@ -330,11 +334,11 @@ impl Act {
                     allows: allows.cloned(),
                     demands: demands.clone(),
                 };
-                let mut source = Origin::default();
+                let mut source = PermitOrigin::default();
                 ids.iter().filter_map(|id| origins.get(id)).for_each(|origin| source.merge(origin));
                 let resources = ids.into_iter().map(ToOwned::to_owned).collect();
                 let principals = vec![self.principal.clone()];
-                let draft = Draft { principals, specs: vec![self.spec], source, resources };
+                let draft = PermitDraft { principals, specs: vec![self.spec], source, resources };
                 drafts.push((shape, draft));
             }
         }
@@ -342,10 +346,10 @@ impl Act {
     }
 }
 
-impl Draft {
+impl PermitDraft {
     /// Returns the kind of its resources.
-    fn kind(&self) -> Kind {
-        self.specs.first().map_or(Kind::Other, |spec| Kind::of(spec))
+    fn kind(&self) -> ResourceShape {
+        self.specs.first().map_or(ResourceShape::Other, |spec| ResourceShape::of(spec))
     }
 
     fn add(&mut self, other: Self) {
@@ -355,7 +359,7 @@ impl Draft {
     }
 }
 
-impl Origin {
+impl PermitOrigin {
     fn add(&mut self, place: &dyn fmt::Display) {
         self.requests += 1;
         if self.places.len() < PLACES {

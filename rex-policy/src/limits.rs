@@ -1,6 +1,6 @@
 //! Limits on policies, checked before anything is parsed.
 
-use crate::finding::{Finding, Severity, Source, Text};
+use crate::finding::{Finding, Severity, SharedText, SourceText};
 
 /// Limits on policies. A file that exceeds one is rejected before it is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,13 @@ impl Default for PolicyLimits {
 
 impl PolicyLimits {
     /// Checks the size of the sources before anything is done with them.
-    pub(crate) fn check_bytes(&self, sources: &[Source]) -> Result<(), Vec<Finding>> {
+    pub(crate) fn check_bytes(&self, sources: &[SourceText]) -> Result<(), Vec<Finding>> {
         let mut left = self.bytes;
         for source in sources {
             left = left.checked_sub(source.text.len()).ok_or_else(|| {
                 // The text is left out: nobody wants a copy of 100 MB to look at.
                 let message = format!("this is more than {} bytes of policy", self.bytes);
-                let finding = Finding::new(Severity::Error, &Text::name_only(&source.name), None, message);
+                let finding = Finding::new(Severity::Error, &SharedText::name_only(&source.name), None, message);
                 vec![finding.with_help("the limit counts all files together")]
             })?;
         }
@@ -44,14 +44,14 @@ impl PolicyLimits {
 }
 
 /// A statement of a file: its start and its end, in bytes.
-pub(crate) type Statement = (usize, usize);
+pub(crate) type StatementSpan = (usize, usize);
 
 /// Finds the statements of a file without parsing it; `Err` if one is too deep for a recursive parser, or if there are too many.
 ///
 /// It recognizes strings, comments, brackets and words as Cedar's lexer does. Cedar rejects any text that its lexer would split
 /// in another way.
-pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<Statement>, Box<Finding>> {
-    let mut scan = Scan { rest: text.text.char_indices().peekable(), open: Vec::new(), chain: 0 };
+pub(crate) fn statements(text: &SharedText, limits: &PolicyLimits) -> Result<Vec<StatementSpan>, Box<Finding>> {
+    let mut scan = StatementScan { rest: text.text.char_indices().peekable(), open: Vec::new(), chain: 0 };
     let mut statements = Vec::new();
     let mut start = None;
     while let Some((at, token)) = scan.token() {
@@ -86,21 +86,21 @@ pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<State
     Ok(statements)
 }
 
-fn too_deep(text: &Text, at: usize, message: String) -> Box<Finding> {
+fn too_deep(text: &SharedText, at: usize, message: String) -> Box<Finding> {
     let finding = Finding::new(Severity::Error, text, Some((at, 1)), message);
     Box::new(
         finding.with_help("split the policy in several; compare with a set by `.contains` instead of a chain of `||`"),
     )
 }
 
-struct Scan<'a> {
+struct StatementScan<'a> {
     rest: std::iter::Peekable<std::str::CharIndices<'a>>,
     /// The length of the chain at each open bracket.
     open: Vec<usize>,
     chain: usize,
 }
 
-impl Scan<'_> {
+impl StatementScan<'_> {
     /// Returns the next sign, or the first character of the next word or string, with its place.
     fn token(&mut self) -> Option<(usize, char)> {
         loop {

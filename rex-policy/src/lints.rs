@@ -37,10 +37,10 @@ pub struct Lint {
     pub example: &'static str,
     /// The same policy, corrected.
     pub better: &'static str,
-    find: Find,
+    find: FindFn,
 }
 
-type Find = fn(&Look<'_>, usize, &Rule) -> Vec<Finding>;
+type FindFn = fn(&LintContext<'_>, usize, &Rule) -> Vec<Finding>;
 
 /// Every lint, in the order of the codes.
 pub const LINTS: &[&Lint] = &[
@@ -101,7 +101,7 @@ impl Eq for Lint {}
 
 /// The levels of the lints, and data that some of them need.
 #[derive(Debug, Clone, Default)]
-pub struct Levels {
+pub struct LintLevels {
     /// Lints that are silent.
     pub allow: Vec<&'static Lint>,
     /// Lints whose findings are errors; this overrides `allow`, and `@lint` in a policy.
@@ -114,7 +114,7 @@ pub struct Levels {
     pub now: Option<Timestamp>,
 }
 
-impl Levels {
+impl LintLevels {
     fn of(&self, lint: &'static Lint) -> Option<Severity> {
         if self.deny.contains(&lint) {
             return Some(Severity::Error);
@@ -129,8 +129,8 @@ impl Policy {
     ///
     /// Findings do not change decisions. The lints compare policies with each other, so they are for reviews, and not for loading.
     #[must_use]
-    pub fn lints(&self, levels: &Levels) -> Vec<Finding> {
-        let look = Look::new(self, levels);
+    pub fn lints(&self, levels: &LintLevels) -> Vec<Finding> {
+        let look = LintContext::new(self, levels);
         let mut findings = self.coded(levels);
         let known: HashSet<_> = findings.iter().map(|finding| (finding.code, finding.policy.clone())).collect();
         for (number, rule) in self.rules().iter().enumerate() {
@@ -156,7 +156,7 @@ impl Policy {
     }
 
     /// Returns the findings of loading that have a code, with the severities of `levels`.
-    fn coded(&self, levels: &Levels) -> Vec<Finding> {
+    fn coded(&self, levels: &LintLevels) -> Vec<Finding> {
         let of = |finding: &Finding| {
             let lint = Lint::of(finding.code?)?;
             let mut finding = finding.clone();
@@ -187,22 +187,22 @@ fn told_once(findings: &mut Vec<Finding>) {
 }
 
 /// Everything that lints look at.
-struct Look<'p> {
+struct LintContext<'p> {
     policy: &'p Policy,
-    levels: &'p Levels,
+    levels: &'p LintLevels,
     survey: Survey<'p>,
     /// The policies, indexed by what they say; built on first use.
-    shapes: OnceCell<dead::Shapes>,
-    permits: OnceCell<places::Permits>,
-    programs: OnceCell<broad::Programs>,
-    whom: OnceCell<whom::Whom<'p>>,
-    needed: needed::Needs,
+    shapes: OnceCell<dead::PolicyShapes>,
+    permits: OnceCell<places::PermitReaches>,
+    programs: OnceCell<broad::RunnablePrograms>,
+    whom: OnceCell<whom::NamedPrincipals<'p>>,
+    needed: needed::NeededActions,
     /// Number of times that two policies were compared.
     compared: Cell<usize>,
 }
 
-impl<'p> Look<'p> {
-    fn new(policy: &'p Policy, levels: &'p Levels) -> Self {
+impl<'p> LintContext<'p> {
+    fn new(policy: &'p Policy, levels: &'p LintLevels) -> Self {
         Self {
             policy,
             levels,
@@ -211,7 +211,7 @@ impl<'p> Look<'p> {
             permits: OnceCell::new(),
             programs: OnceCell::new(),
             whom: OnceCell::new(),
-            needed: needed::Needs::default(),
+            needed: needed::NeededActions::default(),
             compared: Cell::new(0),
         }
     }
@@ -246,7 +246,7 @@ fn with_help(findings: Vec<Finding>, help: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PolicyLimits, Source, Vocabulary};
+    use crate::{PolicyLimits, SourceText, Vocabulary};
 
     /// Returns the number of comparisons of policies: of `agents` that each read, write and run something of their own, with
     /// `each` policies per agent.
@@ -272,10 +272,10 @@ mod tests {
                 ),
             };
         }
-        let sources = [Source::new("many.cedar", text)];
+        let sources = [SourceText::new("many.cedar", text)];
         let policy = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()).unwrap();
-        let levels = Levels::default();
-        let look = Look::new(&policy, &levels);
+        let levels = LintLevels::default();
+        let look = LintContext::new(&policy, &levels);
         for (number, rule) in policy.rules().iter().enumerate() {
             LINTS.iter().for_each(|lint| drop((lint.find)(&look, number, rule)));
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use serde_json::Value;
 
-use crate::finding::{Finding, Severity, Source, Text, visible};
-use crate::lint::{hidden_in, wild_in};
+use crate::finding::{Finding, Severity, SharedText, SourceText, visible};
+use crate::load_checks::{hidden_in, wild_in};
 use crate::rule::Uid;
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
 
@@ -15,7 +15,7 @@ use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
 const MEMBERSHIPS: usize = 1_000_000;
 
 /// Everything that each id of one type is in, directly or not.
-pub(crate) type Above = HashMap<Box<str>, Vec<Uid>>;
+pub(crate) type MemberAncestors = HashMap<Box<str>, Vec<Uid>>;
 
 /// The content of an entities file.
 #[derive(Debug, Default)]
@@ -23,13 +23,13 @@ pub(crate) struct Members {
     /// Each entity with what it is directly in.
     pub(crate) declared: BTreeMap<(Box<str>, Box<str>), Vec<Uid>>,
     /// Everything that an entity is in, directly or not, by its type.
-    above: HashMap<Box<str>, Arc<Above>>,
+    above: HashMap<Box<str>, Arc<MemberAncestors>>,
     /// All entities that the file names.
     named: HashSet<Uid>,
 }
 
 impl Members {
-    pub(crate) fn above(&self, kind: &str) -> Option<&Arc<Above>> {
+    pub(crate) fn above(&self, kind: &str) -> Option<&Arc<MemberAncestors>> {
         self.above.get(kind)
     }
 
@@ -58,8 +58,8 @@ impl Members {
     }
 
     /// Reads the file: a JSON array of objects with `uid` and `parents`. With `impossible`, findings with a code are dropped.
-    pub(crate) fn read(source: &Source, vocabulary: &Vocabulary, impossible: bool) -> Result<Self, Vec<Finding>> {
-        let text = Text::new(source);
+    pub(crate) fn read(source: &SourceText, vocabulary: &Vocabulary, impossible: bool) -> Result<Self, Vec<Finding>> {
+        let text = SharedText::new(source);
         let entities: Vec<Value> = serde_json::from_str(&text.text).map_err(|error| {
             let place = offset(&text.text, error.line(), error.column());
             let error = error.to_string();
@@ -67,7 +67,7 @@ impl Members {
             let message = format!("this is not a JSON array of entities: {error}");
             vec![Finding::new(Severity::Error, &text, Some((place, 1)), message).with_help(SHAPE)]
         })?;
-        let mut reader = Reader {
+        let mut reader = EntitiesReader {
             vocabulary: *vocabulary,
             text,
             parents: parent_types(vocabulary),
@@ -77,7 +77,7 @@ impl Members {
         for entity in &entities {
             reader.entity(entity);
         }
-        let Reader { text, mut findings, mut members, .. } = reader;
+        let EntitiesReader { text, mut findings, mut members, .. } = reader;
         if let Err((uid, message)) = members.close() {
             findings.push(Finding::new(Severity::Error, &text, find(&text, &uid.id), message));
         }
@@ -87,7 +87,7 @@ impl Members {
 
     /// Computes `above` and `named`; `Err` names an entity that is in itself, or with which there are too many memberships.
     fn close(&mut self) -> Result<(), (Uid, String)> {
-        let mut closed = HashMap::<_, Above>::default();
+        let mut closed = HashMap::<_, MemberAncestors>::default();
         let mut memberships = 0;
         for ((kind, id), parents) in &self.declared {
             let uid = Uid { kind: kind.clone(), id: id.clone() };
@@ -136,15 +136,15 @@ fn parent_types(vocabulary: &Vocabulary) -> BTreeMap<String, Option<String>> {
     types
 }
 
-struct Reader {
+struct EntitiesReader {
     vocabulary: Vocabulary,
-    text: Text,
+    text: SharedText,
     parents: BTreeMap<String, Option<String>>,
     findings: Vec<Finding>,
     members: Members,
 }
 
-impl Reader {
+impl EntitiesReader {
     fn entity(&mut self, entity: &Value) {
         let Some((uid, parents)) = shape(entity) else {
             let place = entity.pointer("/uid/id").and_then(Value::as_str).and_then(|id| find(&self.text, id));
@@ -201,7 +201,7 @@ impl Reader {
 /// Reports an id that no request can have.
 pub(crate) fn check_id(
     vocabulary: &Vocabulary,
-    text: &Text,
+    text: &SharedText,
     place: impl FnOnce() -> Option<(usize, usize)>,
     uid: &Uid,
 ) -> Option<Finding> {
@@ -242,7 +242,7 @@ fn uid(value: &Value) -> Option<Uid> {
 }
 
 /// Finds a string in the file: its first place, since JSON values do not keep theirs.
-fn find(text: &Text, string: &str) -> Option<(usize, usize)> {
+fn find(text: &SharedText, string: &str) -> Option<(usize, usize)> {
     let quoted = Value::from(string).to_string();
     text.text.find(&quoted).map(|offset| (offset, quoted.len()))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rex_core::{Decision, Request};
 
-use crate::clause::{Clauses, Truth};
-use crate::evaluate::{Outcome, Trouble};
+use crate::clause::{ClauseTree, ClauseTruth};
+use crate::evaluate::{EvalError, EvalOutcome};
 use crate::policy::Policy;
 
 /// A policy with one change that a test of it should notice.
@@ -20,11 +20,11 @@ pub struct Mutant {
     /// The change, in words: `` without `resource.extension == "key"` ``.
     pub change: String,
     number: usize,
-    kind: Kind,
+    kind: MutantKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum MutantKind {
     /// The policy is removed.
     Dropped,
     /// A `forbid` instead of a `permit`, or the other way round.
@@ -34,14 +34,14 @@ enum Kind {
 }
 
 /// The value of each clause of a policy; `Err` says why it is unknown.
-type Values = Vec<Result<bool, String>>;
+type ClauseResults = Vec<Result<bool, String>>;
 
 /// The values of policies for one request, from which the decision of each mutant follows without evaluating anything again.
 #[derive(Debug)]
-pub struct Seen<'p> {
+pub struct RequestValues<'p> {
     policy: &'p Policy,
     /// The policies whose heads match the request, with the values of their clauses.
-    met: Result<Vec<(usize, Values)>, Trouble>,
+    met: Result<Vec<(usize, ClauseResults)>, EvalError>,
 }
 
 impl Policy {
@@ -51,7 +51,7 @@ impl Policy {
         let mut all = Vec::new();
         for (number, rule) in self.rules().iter().enumerate() {
             let Some(stand) = self.stand(number) else { continue };
-            let mutant = |line: usize, change: String, kind: Kind| Mutant {
+            let mutant = |line: usize, change: String, kind: MutantKind| Mutant {
                 policy: rule.id.clone(),
                 file: stand.text.name.clone(),
                 line,
@@ -60,16 +60,17 @@ impl Policy {
                 kind,
             };
             let turned = if rule.permit { "as a `forbid`" } else { "as a `permit`" };
-            all.push(mutant(stand.line(), "dropped".to_owned(), Kind::Dropped));
-            all.push(mutant(stand.line(), turned.to_owned(), Kind::Flipped));
+            all.push(mutant(stand.line(), "dropped".to_owned(), MutantKind::Dropped));
+            all.push(mutant(stand.line(), turned.to_owned(), MutantKind::Flipped));
             let Some(clauses) = self.clauses(number) else { continue };
             let dropped = clauses.dropped();
-            let whole = (dropped.len() > 1)
-                .then(|| mutant(stand.line(), "without its condition".to_owned(), Kind::Forced(clauses.fulfilled())));
+            let whole = (dropped.len() > 1).then(|| {
+                mutant(stand.line(), "without its condition".to_owned(), MutantKind::Forced(clauses.fulfilled()))
+            });
             all.extend(whole);
             all.extend(dropped.into_iter().map(|dropped| {
                 let part = stand.one_line(dropped.place);
-                mutant(stand.line_of(dropped.place), format!("without `{part}`"), Kind::Forced(dropped.forced))
+                mutant(stand.line_of(dropped.place), format!("without `{part}`"), MutantKind::Forced(dropped.forced))
             }));
         }
         all
@@ -77,18 +78,18 @@ impl Policy {
 
     /// Evaluates the policies for a request.
     #[must_use]
-    pub fn see(&self, request: &Request<'_>) -> Seen<'_> {
+    pub fn see(&self, request: &Request<'_>) -> RequestValues<'_> {
         let met = self.met(request).map(|met| {
-            let values = |(number, traced): (usize, crate::trace::Traced)| {
+            let values = |(number, traced): (usize, crate::trace::PolicyTrace)| {
                 (number, traced.clauses.into_iter().map(|part| part.holds).collect())
             };
             met.into_iter().map(values).collect()
         });
-        Seen { policy: self, met }
+        RequestValues { policy: self, met }
     }
 }
 
-impl Seen<'_> {
+impl RequestValues<'_> {
     /// Returns whether the mutant may decide the request differently.
     #[must_use]
     pub fn concerns(&self, mutant: &Mutant) -> bool {
@@ -100,27 +101,27 @@ impl Seen<'_> {
     pub fn decision(&self, mutant: Option<&Mutant>) -> Decision {
         let met = match &self.met {
             Ok(met) => met,
-            Err(trouble) => return Decision::deny(Some(trouble)),
+            Err(error) => return Decision::deny(Some(&error.to_string())),
         };
-        let mut outcome = Outcome::default();
+        let mut outcome = EvalOutcome::default();
         for (number, values) in met {
             let Some(rule) = self.policy.rules().get(*number) else { continue };
             let kind = mutant.filter(|mutant| mutant.number == *number).map(|mutant| &mutant.kind);
             let holds = self.holds(*number, values, kind);
             match kind {
-                Some(Kind::Dropped) => {}
-                Some(Kind::Flipped) if holds == Ok(true) && rule.permit => outcome.forbids.push(rule),
-                Some(Kind::Flipped) if holds == Ok(true) => outcome.permits.push(rule),
+                Some(MutantKind::Dropped) => {}
+                Some(MutantKind::Flipped) if holds == Ok(true) && rule.permit => outcome.forbids.push(rule),
+                Some(MutantKind::Flipped) if holds == Ok(true) => outcome.permits.push(rule),
                 _ => outcome.add(rule, holds),
             }
         }
         outcome.decision()
     }
 
-    fn holds(&self, number: usize, values: &[Result<bool, String>], kind: Option<&Kind>) -> Result<bool, String> {
+    fn holds(&self, number: usize, values: &[Result<bool, String>], kind: Option<&MutantKind>) -> Result<bool, String> {
         let Some(clauses) = self.policy.clauses(number) else { return Ok(true) };
         let forced = match kind {
-            Some(Kind::Forced(forced)) => &forced[..],
+            Some(MutantKind::Forced(forced)) => &forced[..],
             _ => &[],
         };
         holds(&clauses, values, forced)
@@ -128,9 +129,9 @@ impl Seen<'_> {
 }
 
 /// Evaluates a condition with some of its clauses forced to values.
-fn holds(clauses: &Clauses, values: &[Result<bool, String>], forced: &[(usize, bool)]) -> Result<bool, String> {
+fn holds(clauses: &ClauseTree, values: &[Result<bool, String>], forced: &[(usize, bool)]) -> Result<bool, String> {
     let mut error = None;
-    let came_out = clauses.holds(&mut |clause| -> Truth {
+    let came_out = clauses.holds(&mut |clause| -> ClauseTruth {
         if let Some((_, value)) = forced.iter().find(|(known, _)| *known == clause) {
             return Some(*value);
         }

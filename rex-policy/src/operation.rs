@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use rex_core::{Asked, Authorize, Decision, Fact, FactKind, Request, Value};
+use rex_core::{Authorize, Decision, Fact, FactKind, Request, RequestBuf, Value};
 
 use crate::members::Members;
 use crate::policy::Policy;
@@ -27,16 +27,16 @@ pub(crate) fn any_value(kind: FactKind) -> Value {
 /// As text it is `fs::write("/etc/x") by agent "triage"`, followed by the facts that matter and by what the entities file would
 /// have to declare.
 #[derive(Debug)]
-pub struct Operation {
+pub struct ExampleRequest {
     /// The request.
-    pub asked: Asked,
+    pub asked: RequestBuf,
     /// Memberships that an entities file would have to declare, if there was none: the first of each pair is in the second.
     pub(crate) members: Vec<(Uid, Uid)>,
     /// The facts and attributes that matter: `bytes`, `resource.sha256`.
     pub(crate) told: BTreeSet<String>,
 }
 
-impl Operation {
+impl ExampleRequest {
     /// Returns the memberships that an entities file would have to declare, if there was none: the first of each pair is in the
     /// second, both as policies write them.
     pub fn members(&self) -> impl Iterator<Item = (String, String)> {
@@ -55,7 +55,7 @@ impl Operation {
             return policy.decide(&request);
         }
         let outcome = policy.by_cedar(policy.all(), &request, &self.with(policy));
-        outcome.map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
+        outcome.map_or_else(|error| Decision::deny(Some(&error.to_string())), |outcome| outcome.decision())
     }
 
     /// Returns the facts and attributes of the request that matter, with their values.
@@ -63,7 +63,7 @@ impl Operation {
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         let Request { subject, action, resource, now } = self.asked.request();
         let mut facts = Vec::new();
-        if !resource.id_says_all() {
+        if !resource.id_is_complete() {
             let same = resource.spec().id_attribute;
             resource.attributes(&mut |name, fact| {
                 if Some(name) != same && self.told.contains(&format!("resource.{name}")) {
@@ -92,7 +92,7 @@ fn value(fact: Fact<'_>) -> Value {
     }
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for ExampleRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.asked.request();
         let principal = &request.subject.principal;

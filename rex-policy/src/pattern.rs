@@ -7,7 +7,7 @@ use rex_core::ResourceSpec;
 
 /// An element of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Letter {
+pub(crate) enum PatternLetter {
     /// This character.
     Char(char),
     /// Any text.
@@ -16,44 +16,44 @@ pub(crate) enum Letter {
     Part,
 }
 
-pub(crate) type Pattern = Vec<Letter>;
+pub(crate) type LetterPattern = Vec<PatternLetter>;
 
 /// Returns the pattern of one text.
-pub(crate) fn exactly(text: &str) -> Pattern {
-    text.chars().map(Letter::Char).collect()
+pub(crate) fn exactly(text: &str) -> LetterPattern {
+    text.chars().map(PatternLetter::Char).collect()
 }
 
 /// Converts the pattern of a `like`.
-pub(crate) fn like(pattern: &[PatternElem]) -> Pattern {
+pub(crate) fn like(pattern: &[PatternElem]) -> LetterPattern {
     let letter = |element: &PatternElem| match element {
-        PatternElem::Char(c) => Letter::Char(*c),
-        PatternElem::Wildcard => Letter::Any,
+        PatternElem::Char(c) => PatternLetter::Char(*c),
+        PatternElem::Wildcard => PatternLetter::Any,
     };
     pattern.iter().map(letter).collect()
 }
 
 /// Builds a pattern from a form: `*` matches any text, `?` any text without a slash, and `@` becomes `within`.
-fn around(form: &str, within: &[Letter]) -> Pattern {
+fn around(form: &str, within: &[PatternLetter]) -> LetterPattern {
     form.chars()
         .flat_map(|c| match c {
-            '*' => vec![Letter::Any],
-            '?' => vec![Letter::Part],
+            '*' => vec![PatternLetter::Any],
+            '?' => vec![PatternLetter::Part],
             '@' => within.to_vec(),
-            c => vec![Letter::Char(c)],
+            c => vec![PatternLetter::Char(c)],
         })
         .collect()
 }
 
 /// Returns patterns of which the id matches one if the attribute matches `value`; `None` if nothing follows. They may match more ids.
-pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) -> Option<Vec<Pattern>> {
+pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[PatternLetter]) -> Option<Vec<LetterPattern>> {
     if spec.id_attribute == Some(name) {
         return Some(vec![value.to_vec()]);
     }
-    let can_be_empty = !value.iter().any(|letter| matches!(letter, Letter::Char(_)));
+    let can_be_empty = !value.iter().any(|letter| matches!(letter, PatternLetter::Char(_)));
     // These attributes hold no slash.
-    let part: Pattern =
-        value.iter().map(|letter| if *letter == Letter::Any { Letter::Part } else { *letter }).collect();
-    let forms = |forms: &[&str], value: &[Letter]| Some(forms.iter().map(|form| around(form, value)).collect());
+    let part: LetterPattern =
+        value.iter().map(|letter| if *letter == PatternLetter::Any { PatternLetter::Part } else { *letter }).collect();
+    let forms = |forms: &[&str], value: &[PatternLetter]| Some(forms.iter().map(|form| around(form, value)).collect());
     match (spec.namespace, spec.name, name) {
         ("fs", "Path", "name") | ("process", "Program", "name") => forms(&["*/@"], &part),
         ("fs", "Path", "extension") | ("service", "Unit", "kind") if !can_be_empty => forms(&["*.@"], &part),
@@ -63,12 +63,12 @@ pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) ->
             // The query follows; its mark is a character here, not a wildcard.
             let bare = around("?://?@", value);
             let mut asked = bare.clone();
-            asked.extend([Letter::Char('?'), Letter::Any]);
+            asked.extend([PatternLetter::Char('?'), PatternLetter::Any]);
             Some(vec![bare, asked])
         }
         ("net", "Url", "query") if !can_be_empty => {
             let mut pattern = around("?://*", &[]);
-            pattern.push(Letter::Char('?'));
+            pattern.push(PatternLetter::Char('?'));
             pattern.extend(value);
             Some(vec![pattern])
         }
@@ -77,7 +77,7 @@ pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) ->
 }
 
 /// Returns patterns of which the id of everything in a resource matches one; `None` if that is not known.
-pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
+pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<LetterPattern>> {
     let inside = |before: &str, after: &str| {
         let mut pattern = around(before, &[]);
         pattern.extend(exactly(id));
@@ -92,7 +92,7 @@ pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
         ("net", "Url") if id.ends_with('/') && !id.contains('?') => Some(vec![inside("", "*")]),
         ("net", "Url") if id.contains('?') => Some(vec![exactly(id)]),
         ("net", "Url") => {
-            let asked = exactly(id).into_iter().chain([Letter::Char('?'), Letter::Any]);
+            let asked = exactly(id).into_iter().chain([PatternLetter::Char('?'), PatternLetter::Any]);
             Some(vec![exactly(id), asked.collect()])
         }
         _ => None,
@@ -101,7 +101,7 @@ pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
 
 /// The answer to the question whether a text matches all of some patterns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meeting {
+pub(crate) enum CommonMatch {
     /// This text does, and no shorter one.
     Text(String),
     /// No text does.
@@ -117,7 +117,7 @@ const LONGEST: usize = 127;
 
 /// The state of a check for paths without empty names, `.` and `..`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Shape {
+enum PathState {
     Free,
     Start,
     Root,
@@ -127,7 +127,7 @@ enum Shape {
     Dots,
 }
 
-impl Shape {
+impl PathState {
     fn step(self, c: char) -> Option<Self> {
         match (self, c) {
             (Self::Free, _) => Some(Self::Free),
@@ -155,12 +155,12 @@ fn each(mut places: u128, mut visit: impl FnMut(usize)) {
 }
 
 /// Adds the positions that are reached without reading: a wildcard matches the empty text, too.
-fn open(pattern: &[Letter], mut places: u128) -> u128 {
+fn open(pattern: &[PatternLetter], mut places: u128) -> u128 {
     let mut left = places;
     while left != 0 {
         let at = left.trailing_zeros() as usize;
         left &= left - 1;
-        if pattern.get(at).is_some_and(|letter| !matches!(letter, Letter::Char(_))) {
+        if pattern.get(at).is_some_and(|letter| !matches!(letter, PatternLetter::Char(_))) {
             let next = 1 << (at + 1);
             left |= next & !places;
             places |= next;
@@ -169,30 +169,30 @@ fn open(pattern: &[Letter], mut places: u128) -> u128 {
     places
 }
 
-fn step(pattern: &[Letter], places: u128, c: char) -> u128 {
+fn step(pattern: &[PatternLetter], places: u128, c: char) -> u128 {
     let mut next = 0;
     each(places, |at| match pattern.get(at) {
-        Some(Letter::Char(same)) if *same == c => next |= 1 << (at + 1),
-        Some(Letter::Any) => next |= 1 << at,
-        Some(Letter::Part) if c != '/' => next |= 1 << at,
+        Some(PatternLetter::Char(same)) if *same == c => next |= 1 << (at + 1),
+        Some(PatternLetter::Any) => next |= 1 << at,
+        Some(PatternLetter::Part) if c != '/' => next |= 1 << at,
         _ => {}
     });
     open(pattern, next)
 }
 
 /// Finds a text that matches all patterns; with `paths`, a normalized path.
-pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
+pub(crate) fn meet(patterns: &[&[PatternLetter]], paths: bool) -> CommonMatch {
     if patterns.iter().any(|pattern| pattern.len() > LONGEST) {
-        return Meeting::Unknown;
+        return CommonMatch::Unknown;
     }
     let start: Vec<u128> = patterns.iter().map(|pattern| open(pattern, 1)).collect();
-    let first = (start, if paths { Shape::Start } else { Shape::Free });
+    let first = (start, if paths { PathState::Start } else { PathState::Free });
     let mut queue = VecDeque::from([(first.clone(), String::new())]);
     let mut seen = HashSet::from([first]);
     while let Some(((places, shape), text)) = queue.pop_front() {
-        let ends = |(pattern, places): (&&[Letter], &u128)| places & (1 << pattern.len()) != 0;
+        let ends = |(pattern, places): (&&[PatternLetter], &u128)| places & (1 << pattern.len()) != 0;
         if shape.ends() && patterns.iter().zip(&places).all(ends) {
-            return Meeting::Text(text);
+            return CommonMatch::Text(text);
         }
         for c in following(patterns, &places, paths) {
             let Some(shape) = shape.step(c) else { continue };
@@ -204,88 +204,93 @@ pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
             let next = (next, shape);
             if seen.insert(next.clone()) {
                 if seen.len() > STATES {
-                    return Meeting::Unknown;
+                    return CommonMatch::Unknown;
                 }
                 queue.push_back((next, format!("{text}{c}")));
             }
         }
     }
-    Meeting::Nothing
+    CommonMatch::Nothing
 }
 
 /// Returns whether no text matches both patterns; with `paths`, no normalized path. Most cases need no search.
-pub(crate) fn apart(one: &[Letter], other: &[Letter], paths: bool) -> bool {
+pub(crate) fn apart(one: &[PatternLetter], other: &[PatternLetter], paths: bool) -> bool {
     if differ(one.iter(), other.iter()) || differ(one.iter().rev(), other.iter().rev()) {
         return true;
     }
     // A pattern without wildcards matches one text, which matches the other or not.
     for (text, pattern) in [(one, other), (other, one)] {
-        if pattern.len() <= LONGEST && text.iter().all(|letter| matches!(letter, Letter::Char(_))) {
+        if pattern.len() <= LONGEST && text.iter().all(|letter| matches!(letter, PatternLetter::Char(_))) {
             let text = filled(text);
             return !(is_like(&text, pattern) && (!paths || is_path(&text)));
         }
     }
     let both = |text: &str| is_like(text, one) && is_like(text, other) && (!paths || is_path(text));
-    let joined = |first: &[Letter], second: &[Letter]| {
-        let wild = |letter: Option<&Letter>| letter.is_some_and(|letter| !matches!(letter, Letter::Char(_)));
+    let joined = |first: &[PatternLetter], second: &[PatternLetter]| {
+        let wild =
+            |letter: Option<&PatternLetter>| letter.is_some_and(|letter| !matches!(letter, PatternLetter::Char(_)));
         let first = if wild(first.last()) { first.split_last().map_or(first, |(_, rest)| rest) } else { first };
         let second = if wild(second.first()) { second.split_first().map_or(second, |(_, rest)| rest) } else { second };
         let (start, end) = (filled(first), filled(second));
         ["", "x", "x/x"].iter().any(|between| both(&format!("{start}{between}{end}")))
     };
     let found = both(&filled(one)) || both(&filled(other)) || joined(one, other) || joined(other, one);
-    !found && meet(&[one, other], paths) == Meeting::Nothing
+    !found && meet(&[one, other], paths) == CommonMatch::Nothing
 }
 
 /// Returns whether the starts of two patterns rule out a text that matches both.
-fn differ<'l>(mut one: impl Iterator<Item = &'l Letter>, mut other: impl Iterator<Item = &'l Letter>) -> bool {
+fn differ<'l>(
+    mut one: impl Iterator<Item = &'l PatternLetter>,
+    mut other: impl Iterator<Item = &'l PatternLetter>,
+) -> bool {
     loop {
         match (one.next(), other.next()) {
-            (Some(Letter::Char(c)), Some(Letter::Char(d))) if c == d => {}
-            (Some(Letter::Char(_)), Some(Letter::Char(_)) | None) | (None, Some(Letter::Char(_))) => return true,
+            (Some(PatternLetter::Char(c)), Some(PatternLetter::Char(d))) if c == d => {}
+            (Some(PatternLetter::Char(_)), Some(PatternLetter::Char(_)) | None)
+            | (None, Some(PatternLetter::Char(_))) => return true,
             _ => return false,
         }
     }
 }
 
 /// Returns a text that matches a pattern, with `x` for each wildcard.
-fn filled(pattern: &[Letter]) -> String {
-    let char = |letter: &Letter| match letter {
-        Letter::Char(c) => *c,
-        Letter::Any | Letter::Part => 'x',
+fn filled(pattern: &[PatternLetter]) -> String {
+    let char = |letter: &PatternLetter| match letter {
+        PatternLetter::Char(c) => *c,
+        PatternLetter::Any | PatternLetter::Part => 'x',
     };
     pattern.iter().map(char).collect()
 }
 
 /// Returns whether a text matches a pattern of at most `LONGEST` elements.
-fn is_like(text: &str, pattern: &[Letter]) -> bool {
+fn is_like(text: &str, pattern: &[PatternLetter]) -> bool {
     pattern.len() <= LONGEST
         && text.chars().fold(open(pattern, 1), |places, c| step(pattern, places, c)) & (1 << pattern.len()) != 0
 }
 
 fn is_path(text: &str) -> bool {
-    text.chars().try_fold(Shape::Start, Shape::step).is_some_and(Shape::ends)
+    text.chars().try_fold(PathState::Start, PathState::step).is_some_and(PathState::ends)
 }
 
 /// Returns whether a text matches a pattern; with `paths`, a normalized path. `true` if that would take too long to find out.
-pub(crate) fn exists(pattern: &[Letter], paths: bool) -> bool {
+pub(crate) fn exists(pattern: &[PatternLetter], paths: bool) -> bool {
     !paths
         || is_path(&filled(pattern))
-        || is_path(&format!("/{}", filled(pattern))) && matches!(pattern.first(), Some(Letter::Any))
-        || meet(&[pattern], paths) != Meeting::Nothing
+        || is_path(&format!("/{}", filled(pattern))) && matches!(pattern.first(), Some(PatternLetter::Any))
+        || meet(&[pattern], paths) != CommonMatch::Nothing
 }
 
 /// Returns whether each text that matches `narrow` matches `wide`; `false` where that takes more than a look.
-pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
+pub(crate) fn covers(wide: &[PatternLetter], narrow: &[PatternLetter]) -> bool {
     if wide.len() > LONGEST {
         return false;
     }
-    let step = |places: u128, letter: &Letter| {
+    let step = |places: u128, letter: &PatternLetter| {
         let mut next = 0;
         each(places, |at| match (wide.get(at), letter) {
-            (Some(Letter::Any), _) | (Some(Letter::Part), Letter::Part) => next |= 1 << at,
-            (Some(Letter::Part), Letter::Char(c)) if *c != '/' => next |= 1 << at,
-            (Some(Letter::Char(c)), Letter::Char(same)) if c == same => next |= 1 << (at + 1),
+            (Some(PatternLetter::Any), _) | (Some(PatternLetter::Part), PatternLetter::Part) => next |= 1 << at,
+            (Some(PatternLetter::Part), PatternLetter::Char(c)) if *c != '/' => next |= 1 << at,
+            (Some(PatternLetter::Char(c)), PatternLetter::Char(same)) if c == same => next |= 1 << (at + 1),
             _ => {}
         });
         open(wide, next)
@@ -294,11 +299,11 @@ pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
 }
 
 /// Returns the characters that make a difference: those that a pattern expects next, and another one.
-fn following(patterns: &[&[Letter]], places: &[u128], paths: bool) -> Vec<char> {
+fn following(patterns: &[&[PatternLetter]], places: &[u128], paths: bool) -> Vec<char> {
     let mut found = if paths { vec!['x', '/'] } else { vec!['x'] };
     for (pattern, places) in patterns.iter().zip(places) {
         for (at, letter) in pattern.iter().enumerate() {
-            if let Letter::Char(c) = letter
+            if let PatternLetter::Char(c) = letter
                 && places & (1 << at) != 0
                 && !found.contains(c)
             {
@@ -317,7 +322,7 @@ mod tests {
 
     use super::*;
 
-    fn pattern(text: &str) -> Pattern {
+    fn pattern(text: &str) -> LetterPattern {
         around(text, &[])
     }
 
@@ -337,11 +342,11 @@ mod tests {
             ("", "*", false, Some("")),
         ] {
             let found = meet(&[&pattern(one), &pattern(other)], paths);
-            let expected = text.map_or(Meeting::Nothing, |text| Meeting::Text(text.to_owned()));
+            let expected = text.map_or(CommonMatch::Nothing, |text| CommonMatch::Text(text.to_owned()));
             assert_eq!(found, expected, "{one} {other}");
         }
         let long = pattern(&"a".repeat(200));
-        assert_eq!(meet(&[&long, &long], false), Meeting::Unknown);
+        assert_eq!(meet(&[&long, &long], false), CommonMatch::Unknown);
     }
 
     #[test]
@@ -351,7 +356,7 @@ mod tests {
             for (one, other) in patterns.iter().flat_map(|one| patterns.iter().map(move |other| (one, other))) {
                 let (one, other) = (pattern(one), pattern(other));
                 let met = meet(&[&one, &other], paths);
-                assert_eq!(apart(&one, &other, paths), met == Meeting::Nothing, "{one:?} {other:?} {met:?}");
+                assert_eq!(apart(&one, &other, paths), met == CommonMatch::Nothing, "{one:?} {other:?} {met:?}");
                 // A pattern that covers another excludes none of its texts.
                 if covers(&one, &other) {
                     let left = meet(&[&other], paths);
@@ -361,7 +366,7 @@ mod tests {
             assert!(
                 patterns
                     .iter()
-                    .all(|one| exists(&pattern(one), paths) == (meet(&[&pattern(one)], paths) != Meeting::Nothing))
+                    .all(|one| exists(&pattern(one), paths) == (meet(&[&pattern(one)], paths) != CommonMatch::Nothing))
             );
         }
         for (wide, narrow, expected) in [
@@ -390,14 +395,14 @@ mod tests {
         for resource in &resources {
             resource.attributes(&mut |name, fact| {
                 let Fact::String(text) = fact else { return };
-                let mut starts: Vec<Pattern> = (0..=text.len())
-                    .map(|at| [exactly(&text.chars().take(at).collect::<String>()), vec![Letter::Any]].concat())
+                let mut starts: Vec<LetterPattern> = (0..=text.len())
+                    .map(|at| [exactly(&text.chars().take(at).collect::<String>()), vec![PatternLetter::Any]].concat())
                     .collect();
                 starts.push(exactly(text));
                 for value in starts {
                     if let Some(patterns) = of_attribute(resource.spec(), name, &value) {
                         let id = exactly(resource.id());
-                        let is = patterns.iter().any(|like| meet(&[like, &id], false) != Meeting::Nothing);
+                        let is = patterns.iter().any(|like| meet(&[like, &id], false) != CommonMatch::Nothing);
                         assert!(is, "{} {name} {value:?}", resource.id());
                     }
                 }
@@ -405,7 +410,7 @@ mod tests {
             resource.ancestors(&mut |above| {
                 if let Some(patterns) = within(resource.spec(), above) {
                     let id = exactly(resource.id());
-                    assert!(patterns.iter().any(|like| meet(&[like, &id], false) != Meeting::Nothing), "{above}");
+                    assert!(patterns.iter().any(|like| meet(&[like, &id], false) != CommonMatch::Nothing), "{above}");
                 }
             });
         }

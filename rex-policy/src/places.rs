@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rex_core::{AbsPath, Extent, Place, Resource, ResourceSpec};
+use rex_core::{AbsPath, Extent, ReachPlace, Resource, ResourceSpec};
 
 /// The way in which the resources of a type lie in each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,8 @@ impl Nesting {
     }
 
     /// Returns the place of a resource and everything in it.
-    pub(crate) fn below(self, id: &str) -> Place {
-        if self == Self::Flat { Place::Exactly(id.to_owned()) } else { Place::Below(id.to_owned()) }
+    pub(crate) fn below(self, id: &str) -> ReachPlace {
+        if self == Self::Flat { ReachPlace::Exactly(id.to_owned()) } else { ReachPlace::Below(id.to_owned()) }
     }
 
     /// Returns the extent of the resources whose ids start with a text.
@@ -35,19 +35,19 @@ impl Nesting {
             (_, "") => Extent::Anything,
             // INVARIANT: no two places of a set hold the same resources, or each would be dropped for the other.
             (Self::Paths, "/") => Extent::Within(BTreeSet::from([self.below("/")])),
-            _ => Extent::Within(BTreeSet::from([Place::Prefix(text.to_owned())])),
+            _ => Extent::Within(BTreeSet::from([ReachPlace::Prefix(text.to_owned())])),
         }
     }
 
     /// Removes places that lie in others.
-    pub(crate) fn simplify(self, places: impl IntoIterator<Item = Place>) -> BTreeSet<Place> {
-        let mut places: Vec<Place> = places.into_iter().collect();
+    pub(crate) fn simplify(self, places: impl IntoIterator<Item = ReachPlace>) -> BTreeSet<ReachPlace> {
+        let mut places: Vec<ReachPlace> = places.into_iter().collect();
         // A place that holds another has a shorter text, or the same text and a wider kind.
         places.sort_by_cached_key(|place| {
             let kind = match place {
-                Place::Prefix(_) => 0,
-                Place::Below(_) => 1,
-                Place::Exactly(_) => 2,
+                ReachPlace::Prefix(_) => 0,
+                ReachPlace::Below(_) => 1,
+                ReachPlace::Exactly(_) => 2,
             };
             (text(place).len(), kind)
         });
@@ -66,7 +66,7 @@ impl Nesting {
             (Extent::Anything, other) | (other, Extent::Anything) => return other.clone(),
             (Extent::Within(a), Extent::Within(b)) => (a, b),
         };
-        let nests = |places: &BTreeSet<Place>| places.iter().any(|place| matches!(place, Place::Below(_)));
+        let nests = |places: &BTreeSet<ReachPlace>| places.iter().any(|place| matches!(place, ReachPlace::Below(_)));
         if self == Self::Unknown && (nests(a) || nests(b)) {
             // Places that are not known to overlap may do so, so one of the two stays whole.
             let narrow = if (nests(b), b.len()) < (nests(a), a.len()) { b } else { a };
@@ -79,45 +79,45 @@ impl Nesting {
     }
 
     /// Returns whether one of a simple set of places is known to hold all of a place.
-    pub(crate) fn covered(self, place: &Place, by: &BTreeSet<Place>) -> bool {
+    pub(crate) fn covered(self, place: &ReachPlace, by: &BTreeSet<ReachPlace>) -> bool {
         self.holder(place, by).is_some()
     }
 
     /// Finds the one of a simple set of places that is known to hold all of a place.
-    fn holder<'s>(self, place: &Place, by: &'s BTreeSet<Place>) -> Option<&'s Place> {
+    fn holder<'s>(self, place: &ReachPlace, by: &'s BTreeSet<ReachPlace>) -> Option<&'s ReachPlace> {
         let text = text(place);
-        let exactly = matches!(place, Place::Exactly(_));
-        let below = |id: &str| by.get(&Place::Below(id.to_owned()));
+        let exactly = matches!(place, ReachPlace::Exactly(_));
+        let below = |id: &str| by.get(&ReachPlace::Below(id.to_owned()));
         // None of the set's texts starts with another, so one that starts this text is the last before it.
-        let last = || by.range(..=Place::Prefix(text.to_owned())).next_back();
-        let starts = || last().filter(|last| matches!(last, Place::Prefix(start) if text.starts_with(&**start)));
+        let last = || by.range(..=ReachPlace::Prefix(text.to_owned())).next_back();
+        let starts = || last().filter(|last| matches!(last, ReachPlace::Prefix(start) if text.starts_with(&**start)));
         let paths = self == Self::Paths;
         by.get(place)
             .or_else(|| if exactly { below(text) } else { None })
             .or_else(|| if paths { above(text).find_map(below) } else { None })
             // Elsewhere, the ids of what is in a resource can start with anything.
-            .or_else(|| if paths || !matches!(place, Place::Below(_)) { starts() } else { None })
+            .or_else(|| if paths || !matches!(place, ReachPlace::Below(_)) { starts() } else { None })
     }
 
     /// Finds one of a simple set of places that holds a place, or lies in it.
-    pub(crate) fn meeting<'s>(self, place: &Place, many: &'s BTreeSet<Place>) -> Option<&'s Place> {
-        let starting = |make: fn(String) -> Place, start: &str| {
+    pub(crate) fn meeting<'s>(self, place: &ReachPlace, many: &'s BTreeSet<ReachPlace>) -> Option<&'s ReachPlace> {
+        let starting = |make: fn(String) -> ReachPlace, start: &str| {
             let first = many.range(make(start.to_owned())..).next()?;
             let same = std::mem::discriminant(first) == std::mem::discriminant(&make(String::new()));
             (same && self::text(first).starts_with(start)).then_some(first)
         };
         let any = |start: &str| {
-            let below = || if self == Self::Paths { starting(Place::Below, start) } else { None };
-            starting(Place::Exactly, start).or_else(below).or_else(|| starting(Place::Prefix, start))
+            let below = || if self == Self::Paths { starting(ReachPlace::Below, start) } else { None };
+            starting(ReachPlace::Exactly, start).or_else(below).or_else(|| starting(ReachPlace::Prefix, start))
         };
         self.holder(place, many).or_else(|| match place {
-            Place::Exactly(_) => None,
-            Place::Below(id) if self == Self::Paths => {
+            ReachPlace::Exactly(_) => None,
+            ReachPlace::Below(id) if self == Self::Paths => {
                 let inside = if id == "/" { "/".to_owned() } else { format!("{id}/") };
-                many.get(&Place::Exactly(id.clone())).or_else(|| any(&inside))
+                many.get(&ReachPlace::Exactly(id.clone())).or_else(|| any(&inside))
             }
-            Place::Below(id) => many.get(&Place::Exactly(id.clone())),
-            Place::Prefix(start) => any(start),
+            ReachPlace::Below(id) => many.get(&ReachPlace::Exactly(id.clone())),
+            ReachPlace::Prefix(start) => any(start),
         })
     }
 
@@ -127,8 +127,8 @@ impl Nesting {
             (Extent::Anything, other) | (other, Extent::Anything) => return !other.is_empty(),
             (Extent::Within(few), Extent::Within(many)) => (few, many),
         };
-        let nests = |places: &BTreeSet<Place>| {
-            matches!(places.range(Place::Below(String::new())..).next(), Some(Place::Below(_)))
+        let nests = |places: &BTreeSet<ReachPlace>| {
+            matches!(places.range(ReachPlace::Below(String::new())..).next(), Some(ReachPlace::Below(_)))
         };
         if self == Self::Unknown && (nests(few) || nests(many)) {
             return !few.is_empty() && !many.is_empty();
@@ -137,9 +137,9 @@ impl Nesting {
     }
 }
 
-fn text(place: &Place) -> &str {
+fn text(place: &ReachPlace) -> &str {
     match place {
-        Place::Exactly(text) | Place::Below(text) | Place::Prefix(text) => text,
+        ReachPlace::Exactly(text) | ReachPlace::Below(text) | ReachPlace::Prefix(text) => text,
     }
 }
 
@@ -154,11 +154,11 @@ mod tests {
 
     use super::*;
 
-    fn place(path: &str, kind: u8, cut: usize) -> Place {
+    fn place(path: &str, kind: u8, cut: usize) -> ReachPlace {
         let path = AbsPath::parse(path).unwrap().to_string();
         match kind {
-            0 => Place::Exactly(path),
-            1 => Place::Below(path),
+            0 => ReachPlace::Exactly(path),
+            1 => ReachPlace::Below(path),
             _ => {
                 let mut text: String = path.chars().take(cut).collect();
                 if text == path && text != "/" && cut.is_multiple_of(3) {
@@ -166,13 +166,13 @@ mod tests {
                 }
                 match Nesting::Paths.prefix(&text) {
                     Extent::Within(places) => places.into_iter().next().unwrap(),
-                    Extent::Anything => Place::Below("/".to_owned()),
+                    Extent::Anything => ReachPlace::Below("/".to_owned()),
                 }
             }
         }
     }
 
-    fn places() -> impl Strategy<Value = Vec<Place>> {
+    fn places() -> impl Strategy<Value = Vec<ReachPlace>> {
         let one = ("/[abé]{0,2}/[ab]{0,2}/[ab]{0,1}", 0..3_u8, 0..6_usize);
         prop::collection::vec(one.prop_map(|(path, kind, cut)| place(&path, kind, cut)), 0..6)
     }
@@ -181,8 +181,8 @@ mod tests {
         #[test]
         fn sets_of_paths_hold_what_they_should(a in places(), b in places(), path in "/[abé]{0,2}/[ab]{0,2}/[ab]{0,1}") {
             let path = AbsPath::parse(&path).unwrap();
-            let extent = |places: &[Place]| Extent::Within(places.iter().cloned().collect());
-            let simple = |places: &[Place]| Extent::Within(Nesting::Paths.simplify(places.iter().cloned()));
+            let extent = |places: &[ReachPlace]| Extent::Within(places.iter().cloned().collect());
+            let simple = |places: &[ReachPlace]| Extent::Within(Nesting::Paths.simplify(places.iter().cloned()));
             let (in_a, in_b) = (extent(&a).covers(&path), extent(&b).covers(&path));
             prop_assert_eq!(simple(&a).covers(&path), in_a);
             let both = Nesting::Paths.intersection(&simple(&a), &simple(&b));
@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn what_lies_in_another_place_is_dropped() {
-        let set = |places: &[Place]| places.iter().cloned().collect::<BTreeSet<_>>();
+        let set = |places: &[ReachPlace]| places.iter().cloned().collect::<BTreeSet<_>>();
         let (exactly, below, prefix) = (
-            |id: &str| Place::Exactly(id.to_owned()),
-            |id: &str| Place::Below(id.to_owned()),
-            |text: &str| Place::Prefix(text.to_owned()),
+            |id: &str| ReachPlace::Exactly(id.to_owned()),
+            |id: &str| ReachPlace::Below(id.to_owned()),
+            |text: &str| ReachPlace::Prefix(text.to_owned()),
         );
         let all =
             [exactly("/a"), exactly("/a/b"), below("/a"), below("/a/b"), prefix("/a/c"), prefix("/b"), below("/bc")];
@@ -218,8 +218,9 @@ mod tests {
     #[test]
     fn where_the_tree_is_unknown_one_side_stays_whole() {
         let one = |place| Extent::Within(BTreeSet::from([place]));
-        let (shelf, other) = (one(Place::Below("fiction".to_owned())), one(Place::Below("poetry".to_owned())));
-        let book = one(Place::Exactly("moved".to_owned()));
+        let (shelf, other) =
+            (one(ReachPlace::Below("fiction".to_owned())), one(ReachPlace::Below("poetry".to_owned())));
+        let book = one(ReachPlace::Exactly("moved".to_owned()));
         assert_eq!(Nesting::Unknown.intersection(&shelf, &other), shelf);
         assert_eq!(Nesting::Unknown.intersection(&shelf, &book), book);
         assert_eq!(Nesting::Unknown.intersection(&shelf, &Extent::default()), Extent::default());

@@ -8,16 +8,16 @@ use foldhash::HashMap;
 use rex_core::{ActionSpec, Authorize, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::annotation::Sort;
-use crate::cache::{Caches, KeyWriter};
-use crate::clause::Clauses;
+use crate::annotation::StatementKind;
+use crate::cache::{KeyWriter, ThreadCaches};
+use crate::clause::ClauseTree;
 use crate::compile::{Compiled, compile};
-use crate::evaluate::{Known, Outcome, Parties, Strangers, Trouble, failure};
-use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text};
-use crate::index::{Index, Lineage, principal_meets};
+use crate::evaluate::{CedarParts, EvalError, EvalOutcome, KnownMembers, NamedAncestors, failure};
+use crate::finding::{Finding, PolicySpan, RejectedPolicy, Severity, SharedText, SourceText};
+use crate::index::{Ancestry, Index, principal_meets};
 use crate::limits::PolicyLimits;
-use crate::members::{Above, Members};
-use crate::rule::{Needs, Rule, Uid};
+use crate::members::{MemberAncestors, Members};
+use crate::rule::{ConditionNeeds, Rule, Uid};
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
 /// Number of principals of each type whose index is kept. A run has one.
@@ -31,29 +31,29 @@ pub struct Policy {
     compiled: Compiled,
     actions: &'static [&'static ActionSpec],
     /// The slices by type of principal, then by id.
-    slices: [RwLock<HashMap<String, Arc<Slice>>>; PRINCIPALS.len()],
+    slices: [RwLock<HashMap<String, Arc<PrincipalSlice>>>; PRINCIPALS.len()],
     all: OnceLock<PolicySet>,
-    strangers: Strangers,
+    strangers: NamedAncestors,
     digest: Arc<str>,
 }
 
 /// The policies that concern one principal.
-struct Slice {
+struct PrincipalSlice {
     groups: Vec<Uid>,
     rules: Vec<u32>,
     /// The slices by the action's place in the table.
-    actions: Vec<OnceLock<Result<ActionSlice, Trouble>>>,
-    caches: Caches,
+    actions: Vec<OnceLock<Result<ActionSlice, EvalError>>>,
+    caches: ThreadCaches,
 }
 
 /// The policies that concern one principal and one action.
 struct ActionSlice {
     index: Index,
-    parties: Parties,
+    parties: CedarParts,
     kind: String,
-    above: Option<Arc<Above>>,
+    above: Option<Arc<MemberAncestors>>,
     /// The data that any of the policies looks at.
-    needs: Needs,
+    needs: ConditionNeeds,
 }
 
 impl Policy {
@@ -66,11 +66,11 @@ impl Policy {
     /// With all findings: text that does not parse or does not validate strictly, unknown annotations, exceeded limits.
     pub fn compile(
         vocabulary: &Vocabulary,
-        sources: &[Source],
-        entities: Option<&Source>,
+        sources: &[SourceText],
+        entities: Option<&SourceText>,
         limits: &PolicyLimits,
-    ) -> Result<Self, Rejected> {
-        Self::of_sort(vocabulary, sources, entities, limits, Sort::Policies)
+    ) -> Result<Self, RejectedPolicy> {
+        Self::of_sort(vocabulary, sources, entities, limits, StatementKind::Policies)
     }
 
     /// Compiles properties, which policies are checked against. The annotation `@prove` of each statement says which property
@@ -80,11 +80,11 @@ impl Policy {
     /// As [`compile`](Self::compile), and if a statement has no `@prove`, or one that its effect cannot state.
     pub fn properties(
         vocabulary: &Vocabulary,
-        sources: &[Source],
-        entities: Option<&Source>,
+        sources: &[SourceText],
+        entities: Option<&SourceText>,
         limits: &PolicyLimits,
-    ) -> Result<Self, Rejected> {
-        Self::of_sort(vocabulary, sources, entities, limits, Sort::Properties)
+    ) -> Result<Self, RejectedPolicy> {
+        Self::of_sort(vocabulary, sources, entities, limits, StatementKind::Properties)
     }
 
     /// Compiles properties if the statements have annotations `@prove`, else policies: for reviews, which look at a ceiling as
@@ -94,28 +94,34 @@ impl Policy {
     /// As [`compile`](Self::compile) and [`properties`](Self::properties).
     pub fn compile_either(
         vocabulary: &Vocabulary,
-        sources: &[Source],
-        entities: Option<&Source>,
+        sources: &[SourceText],
+        entities: Option<&SourceText>,
         limits: &PolicyLimits,
-    ) -> Result<Self, Rejected> {
-        Self::of_sort(vocabulary, sources, entities, limits, Sort::Either)
+    ) -> Result<Self, RejectedPolicy> {
+        Self::of_sort(vocabulary, sources, entities, limits, StatementKind::Either)
     }
 
     fn of_sort(
         vocabulary: &Vocabulary,
-        sources: &[Source],
-        entities: Option<&Source>,
+        sources: &[SourceText],
+        entities: Option<&SourceText>,
         limits: &PolicyLimits,
-        sort: Sort,
-    ) -> Result<Self, Rejected> {
+        sort: StatementKind,
+    ) -> Result<Self, RejectedPolicy> {
         let compiled =
-            compile(vocabulary, sources, entities, limits, sort).map_err(|findings| Rejected { findings })?;
+            compile(vocabulary, sources, entities, limits, sort).map_err(|findings| RejectedPolicy { findings })?;
         let digest = digest(sources, entities);
         let actions = vocabulary.actions();
         let looks = compiled.rules.iter().zip(&compiled.policies).filter(|(rule, _)| rule.needs().strangers);
-        let strangers = Strangers::new(actions, looks.map(|(_, policy)| policy.clone())).map_err(|trouble| {
-            Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only("policies"), None, trouble)] }
-        })?;
+        let strangers =
+            NamedAncestors::new(actions, looks.map(|(_, policy)| policy.clone())).map_err(|error| RejectedPolicy {
+                findings: vec![Finding::new(
+                    Severity::Error,
+                    &SharedText::name_only("policies"),
+                    None,
+                    error.to_string(),
+                )],
+            })?;
         Ok(Self { compiled, actions, slices: Default::default(), all: OnceLock::new(), strangers, digest })
     }
 
@@ -147,7 +153,7 @@ impl Policy {
     #[must_use]
     pub fn decide_fully(&self, request: &Request<'_>) -> Decision {
         self.by_cedar(self.all(), request, &self.compiled.members)
-            .map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
+            .map_or_else(|error| Decision::deny(Some(&error.to_string())), |outcome| outcome.decision())
     }
 
     /// Returns whether one policy applies, whatever the others do, with these members of groups and classes; `false` if it is
@@ -167,14 +173,14 @@ impl Policy {
         policies: &PolicySet,
         request: &Request<'_>,
         members: &Members,
-    ) -> Result<Outcome<'_>, Trouble> {
+    ) -> Result<EvalOutcome<'_>, EvalError> {
         self.kind(request)?;
         self.action(request)?;
         let subject = &request.subject.principal;
         let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
         let groups = groups.map_or(&[][..], |groups| groups);
-        let parties = Parties::new(subject.kind(), subject.id(), groups, request.action.spec())?;
-        let entities = parties.all_entities(request, Known { members, strangers: &self.strangers })?;
+        let parties = CedarParts::new(subject.kind(), subject.id(), groups, request.action.spec())?;
+        let entities = parties.all_entities(request, KnownMembers { members, strangers: &self.strangers })?;
         let response = Authorizer::new().is_authorized(&parties.full_request(request)?, policies, &entities);
         let numbered = |id: &PolicyId| AsRef::<str>::as_ref(id).parse::<usize>().ok();
         let mut holds: Vec<Result<bool, String>> = self.compiled.rules.iter().map(|_| Ok(false)).collect();
@@ -188,7 +194,7 @@ impl Policy {
                 *holds = Err(failure(request.resource, error.inner().to_string()));
             }
         }
-        let mut outcome = Outcome::default();
+        let mut outcome = EvalOutcome::default();
         self.compiled.rules.iter().zip(holds).for_each(|(rule, holds)| outcome.add(rule, holds));
         Ok(outcome)
     }
@@ -214,7 +220,7 @@ impl Policy {
     }
 
     /// Returns the place of a policy.
-    pub(crate) fn stand(&self, number: usize) -> Option<&Stand> {
+    pub(crate) fn stand(&self, number: usize) -> Option<&PolicySpan> {
         self.compiled.stands.get(number)
     }
 
@@ -232,12 +238,12 @@ impl Policy {
     }
 
     /// Returns the clauses of the condition of a policy.
-    pub(crate) fn clauses(&self, number: usize) -> Option<Clauses> {
-        self.compiled.policies.get(number)?.as_ref().non_scope_constraints().map(Clauses::new)
+    pub(crate) fn clauses(&self, number: usize) -> Option<ClauseTree> {
+        self.compiled.policies.get(number)?.as_ref().non_scope_constraints().map(ClauseTree::new)
     }
 
     /// Checks that policies can decide a request, and returns the type of its resource.
-    pub(crate) fn checked(&self, request: &Request<'_>) -> Result<String, Trouble> {
+    pub(crate) fn checked(&self, request: &Request<'_>) -> Result<String, EvalError> {
         self.kind(request)?;
         self.action(request)?;
         Ok(request.resource.spec().to_string())
@@ -250,8 +256,8 @@ impl Policy {
     }
 
     /// Returns the memberships that are known without a request.
-    pub(crate) fn known(&self) -> Known<'_> {
-        Known { members: &self.compiled.members, strangers: &self.strangers }
+    pub(crate) fn known(&self) -> KnownMembers<'_> {
+        KnownMembers { members: &self.compiled.members, strangers: &self.strangers }
     }
 
     pub(crate) fn members(&self) -> &Members {
@@ -263,16 +269,13 @@ impl Policy {
     }
 
     /// Returns the number of the principal's type.
-    fn kind(&self, request: &Request<'_>) -> Result<usize, Trouble> {
+    fn kind(&self, request: &Request<'_>) -> Result<usize, EvalError> {
         let kind = request.subject.principal.kind();
-        PRINCIPALS
-            .iter()
-            .position(|known| *known == kind)
-            .ok_or_else(|| format!("`{}` is no type of principal; there are `Agent` and `User`", kind.escape_debug()))
+        PRINCIPALS.iter().position(|known| *known == kind).ok_or_else(|| EvalError::PrincipalType(kind.to_owned()))
     }
 
     /// Returns the number of the action.
-    fn action(&self, request: &Request<'_>) -> Result<usize, Trouble> {
+    fn action(&self, request: &Request<'_>) -> Result<usize, EvalError> {
         let spec = request.action.spec();
         let same = |known: &ActionSpec| {
             std::ptr::eq(known, spec)
@@ -281,16 +284,16 @@ impl Policy {
                     && same_type(known.resource, spec.resource))
         };
         let number = self.actions.iter().position(|known| same(known));
-        let number = number.ok_or_else(|| format!("the policy knows no action `{spec}`"))?;
+        let number = number.ok_or(EvalError::UnknownAction(spec))?;
         if same_type(spec.resource, request.resource.spec()) {
             Ok(number)
         } else {
-            Err(format!("`{spec}` is not an action on a `{}`", request.resource.spec()))
+            Err(EvalError::WrongResource(spec, request.resource.spec()))
         }
     }
 
-    fn slice(&self, kind: usize, request: &Request<'_>) -> Result<Arc<Slice>, Trouble> {
-        let slices = self.slices.get(kind).ok_or("there is no such type of principal")?;
+    fn slice(&self, kind: usize, request: &Request<'_>) -> Result<Arc<PrincipalSlice>, EvalError> {
+        let slices = self.slices.get(kind).ok_or(EvalError::Missing("type of principal"))?;
         let id = request.subject.principal.id();
         if let Some(slice) = slices.read().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(slice.clone());
@@ -303,7 +306,7 @@ impl Policy {
         };
         let rules = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter(concerns).collect();
         let actions = std::iter::repeat_with(OnceLock::new).take(self.actions.len()).collect();
-        let slice = Arc::new(Slice { groups, rules, actions, caches: Caches::default() });
+        let slice = Arc::new(PrincipalSlice { groups, rules, actions, caches: ThreadCaches::default() });
         let mut slices = slices.write().unwrap_or_else(PoisonError::into_inner);
         if slices.len() >= PRINCIPALS_KEPT {
             // Remove just one, so that principals that ask in turn do not lose everything.
@@ -313,35 +316,40 @@ impl Policy {
         Ok(slices.entry(id.to_owned()).or_insert(slice).clone())
     }
 
-    fn action_slice(&self, slice: &Slice, request: &Request<'_>) -> Result<ActionSlice, Trouble> {
+    fn action_slice(&self, slice: &PrincipalSlice, request: &Request<'_>) -> Result<ActionSlice, EvalError> {
         let subject = &request.subject.principal;
         let spec = request.action.spec();
         let kind = spec.resource.to_string();
         let index = Index::new(&self.compiled.rules, &slice.rules, spec, &kind);
         let rules = index.all().filter_map(|number| self.compiled.rules.get(number as usize));
-        let needs = rules.fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
+        let needs = rules.fold(ConditionNeeds::default(), |sum, rule| sum.union(rule.needs()));
         let above = self.compiled.members.above(&kind).cloned();
-        let parties = Parties::new(subject.kind(), subject.id(), &slice.groups, spec)?;
+        let parties = CedarParts::new(subject.kind(), subject.id(), &slice.groups, spec)?;
         Ok(ActionSlice { index, parties, kind, above, needs })
     }
 
-    fn prepared<'s>(&self, slice: &'s Slice, number: usize, request: &Request<'_>) -> Result<&'s ActionSlice, Trouble> {
-        let action = slice.actions.get(number).ok_or("there is no such action")?;
+    fn prepared<'s>(
+        &self,
+        slice: &'s PrincipalSlice,
+        number: usize,
+        request: &Request<'_>,
+    ) -> Result<&'s ActionSlice, EvalError> {
+        let action = slice.actions.get(number).ok_or(EvalError::Missing("action"))?;
         action.get_or_init(|| self.action_slice(slice, request)).as_ref().map_err(Clone::clone)
     }
 
     /// Returns the policies whose heads match a request, as the index finds them: without those whose condition starts with
     /// something that excludes the resource.
-    pub(crate) fn candidates(&self, request: &Request<'_>) -> Result<Vec<usize>, Trouble> {
+    pub(crate) fn candidates(&self, request: &Request<'_>) -> Result<Vec<usize>, EvalError> {
         let (kind, number) = (self.kind(request)?, self.action(request)?);
         let slice = self.slice(kind, request)?;
         let action = self.prepared(&slice, number, request)?;
-        let lineage = Lineage::new(&action.kind, request.resource, action.above.as_deref());
+        let lineage = Ancestry::new(&action.kind, request.resource, action.above.as_deref());
         let found = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
         Ok(found.into_iter().map(|number| number as usize).collect())
     }
 
-    fn try_decide(&self, request: &Request<'_>) -> Result<Decision, Trouble> {
+    fn try_decide(&self, request: &Request<'_>) -> Result<Decision, EvalError> {
         let kind = self.kind(request)?;
         let number = self.action(request)?;
         let slice = self.slice(kind, request)?;
@@ -359,12 +367,12 @@ impl Policy {
     }
 
     /// Returns the decision, and whether it can be cached: it does not depend on the time, the script or the tags.
-    fn evaluate(&self, action: &ActionSlice, request: &Request<'_>) -> Result<(Decision, bool), Trouble> {
-        let lineage = Lineage::new(&action.kind, request.resource, action.above.as_deref());
+    fn evaluate(&self, action: &ActionSlice, request: &Request<'_>) -> Result<(Decision, bool), EvalError> {
+        let lineage = Ancestry::new(&action.kind, request.resource, action.above.as_deref());
         let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
         let candidates = candidates.iter().filter_map(|number| self.compiled.rules.get(*number as usize));
-        let needs = candidates.clone().fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
-        let outcome = Outcome::of(candidates, needs, &action.parties, request, &lineage, self.known())?;
+        let needs = candidates.clone().fold(ConditionNeeds::default(), |sum, rule| sum.union(rule.needs()));
+        let outcome = EvalOutcome::of(candidates, needs, &action.parties, request, &lineage, self.known())?;
         Ok((outcome.decision(), !needs.now && !needs.subject))
     }
 }
@@ -375,7 +383,7 @@ impl ActionSlice {
         let id = request.resource.id();
         key.number(number);
         key.text(id);
-        let more = !request.resource.id_says_all();
+        let more = !request.resource.id_is_complete();
         key.more(more);
         if more {
             self.resource_key(request, id, key);
@@ -401,7 +409,7 @@ impl ActionSlice {
 
 impl Authorize for Policy {
     fn decide(&self, request: &Request<'_>) -> Decision {
-        self.try_decide(request).unwrap_or_else(|trouble| Decision::deny(Some(&trouble)))
+        self.try_decide(request).unwrap_or_else(|error| Decision::deny(Some(&error.to_string())))
     }
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
@@ -418,7 +426,7 @@ impl Authorize for Policy {
 }
 
 /// Returns the SHA-256 of all texts, each with its length, so that another division into files differs; the entities come last.
-fn digest(sources: &[Source], entities: Option<&Source>) -> Arc<str> {
+fn digest(sources: &[SourceText], entities: Option<&SourceText>) -> Arc<str> {
     let mut hash = Sha256::new();
     for text in sources.iter().chain(entities).map(|source| source.text.as_bytes()) {
         hash.update((text.len() as u64).to_le_bytes());
@@ -444,7 +452,7 @@ mod tests {
 
     #[test]
     fn one_principal_too_many_does_not_take_what_was_kept_for_all_others() {
-        let sources = [Source::new("p.cedar", "permit (principal, action, resource);")];
+        let sources = [SourceText::new("p.cedar", "permit (principal, action, resource);")];
         let policy = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()).unwrap();
         let file = AbsPath::parse("/f").unwrap();
         for number in 0..=PRINCIPALS_KEPT {

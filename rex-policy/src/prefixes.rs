@@ -3,13 +3,13 @@
 /// A radix tree. Finding the texts that a value starts with takes as long as the value agrees with any of them, however many
 /// there are.
 #[derive(Debug)]
-pub(crate) struct Prefixes {
+pub(crate) struct PrefixTree {
     /// The nodes; the first is the root.
-    nodes: Vec<Node>,
+    nodes: Vec<PrefixNode>,
 }
 
 #[derive(Debug, Default)]
-struct Node {
+struct PrefixNode {
     /// The text between the node above and this one.
     label: Box<[u8]>,
     /// The policies whose text ends here.
@@ -18,13 +18,13 @@ struct Node {
     below: Vec<(u8, usize)>,
 }
 
-impl Default for Prefixes {
+impl Default for PrefixTree {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self { nodes: vec![PrefixNode::default()] }
     }
 }
 
-impl Prefixes {
+impl PrefixTree {
     /// Adds a policy under its text.
     pub(crate) fn insert(&mut self, text: &str, rule: u32) {
         let mut rest = text.as_bytes();
@@ -33,7 +33,7 @@ impl Prefixes {
             let Some(node) = self.nodes.get(at) else { return };
             match node.below.binary_search_by_key(&first, |(byte, _)| *byte) {
                 Err(place) => {
-                    let leaf = Node { label: rest.into(), ..Node::default() };
+                    let leaf = PrefixNode { label: rest.into(), ..PrefixNode::default() };
                     at = self.add(at, place, first, leaf);
                     rest = &[];
                 }
@@ -54,7 +54,7 @@ impl Prefixes {
         }
     }
 
-    fn add(&mut self, above: usize, place: usize, first: u8, node: Node) -> usize {
+    fn add(&mut self, above: usize, place: usize, first: u8, node: PrefixNode) -> usize {
         let number = self.nodes.len();
         self.nodes.push(node);
         if let Some(above) = self.nodes.get_mut(above) {
@@ -70,7 +70,7 @@ impl Prefixes {
         let (Some(head), Some(tail)) = (node.label.get(..at), node.label.get(at..)) else { return };
         let Some(&first) = tail.first() else { return };
         let (head, tail) = (head.into(), tail.into());
-        let upper = Node { label: head, rules: Vec::new(), below: vec![(first, moved)] };
+        let upper = PrefixNode { label: head, rules: Vec::new(), below: vec![(first, moved)] };
         let mut lower = std::mem::replace(node, upper);
         lower.label = tail;
         self.nodes.push(lower);
@@ -106,7 +106,7 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_a_scan_finds(texts in prop::collection::vec("[abé]{0,5}", 0..20), value in "[abé]{0,7}") {
-            let mut prefixes = Prefixes::default();
+            let mut prefixes = PrefixTree::default();
             for (number, text) in (0..).zip(&texts) {
                 prefixes.insert(text, number);
             }

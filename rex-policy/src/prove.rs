@@ -21,18 +21,18 @@ use std::sync::Arc;
 use rex_core::action::process;
 use rex_core::{Action, ActionSpec, Effect};
 
-use crate::finding::Rejected;
-use crate::operation::Operation;
+use crate::finding::RejectedPolicy;
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 use crate::rule;
-use cube::{Cube, Sides};
-use flat::{Act, Side};
-use kinds::{Kind, and, not, truth};
-use property::{Property, Stated, can_fail};
+use cube::{Cube, PolicyPair};
+use flat::{FlatAction, FlatPolicies};
+use kinds::{IdForm, and, not, truth};
+use property::{Property, StatedProperty, can_fail};
 pub(crate) use seek::acts;
-use seek::{Ask, Question};
-use solve::{Broken, Relation, Solving};
-use variables::{Untold, Variables};
+use seek::{SolverQuery, SolverQuestion};
+use solve::{CachedSolver, SetRelation, SolverFailure};
+use variables::{ConditionVariables, Untranslatable};
 
 /// A solver of SMT-LIB 2, such as cvc5.
 pub trait Solver {
@@ -46,7 +46,7 @@ pub trait Solver {
 
 /// The verdict on a property.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum ProofVerdict {
     /// The property holds of every request.
     Proved,
     /// The property does not hold, as the counterexample shows.
@@ -61,7 +61,7 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Counterexample {
     /// The request; two where the property is about two. The policy has decided all of them.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<ExampleRequest>,
     /// The ids of the policies that cause it.
     pub policies: Vec<Arc<str>>,
     /// A description of what is wrong: `it is allowed`.
@@ -70,20 +70,20 @@ pub struct Counterexample {
 
 /// A property, and the verdict on it.
 #[derive(Debug)]
-pub struct Proof {
+pub struct PropertyProof {
     /// The ids of the policies that state it, or the name of the policy that was compared.
     pub property: String,
     /// The claim, in words.
     pub claim: &'static str,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: ProofVerdict,
 }
 
 /// The reason why there are no proofs.
 #[derive(Debug)]
 pub enum ProveError {
     /// A statement that is not a property.
-    Property(Rejected),
+    Property(RejectedPolicy),
     /// A solver that cannot continue.
     Solver(String),
 }
@@ -101,7 +101,7 @@ impl std::error::Error for ProveError {}
 
 /// A prover that uses a solver. It asks each question once.
 pub struct Prover<'s> {
-    solving: Solving<'s>,
+    solving: CachedSolver<'s>,
 }
 
 impl fmt::Debug for Prover<'_> {
@@ -116,7 +116,7 @@ impl<'s> Prover<'s> {
     /// # Errors
     /// If the solver cannot be asked.
     pub fn new(solver: &'s mut dyn Solver) -> Result<Self, ProveError> {
-        Solving::new(solver).map(|solving| Self { solving }).map_err(ProveError::Solver)
+        CachedSolver::new(solver).map(|solving| Self { solving }).map_err(ProveError::Solver)
     }
 
     /// Proves or refutes properties of a policy. [`Policy::properties`] compiles them. They are policies themselves, whose
@@ -129,30 +129,30 @@ impl<'s> Prover<'s> {
     ///
     /// If the policy was compiled without an entities file, a proof holds for every such file, whatever members of groups and
     /// classes it declares. A property that would hold of every policy, because it matches no request or is a ceiling that
-    /// permits every request, is [`Verdict::Vacuous`].
+    /// permits every request, is [`ProofVerdict::Vacuous`].
     ///
     /// # Errors
     /// If a statement is not a property, or the solver cannot continue. A question that the solver cannot decide is not an error.
-    pub fn prove(&mut self, policy: &Policy, properties: &Policy) -> Result<Vec<Proof>, ProveError> {
+    pub fn prove(&mut self, policy: &Policy, properties: &Policy) -> Result<Vec<PropertyProof>, ProveError> {
         let (mut findings, mut stated) = (Vec::new(), Vec::new());
         for (number, rule) in properties.rules().iter().enumerate() {
             match Property::of(properties, number) {
-                Ok(property) => stated.push((property, Stated { properties, number, rule })),
+                Ok(property) => stated.push((property, StatedProperty { properties, number, rule })),
                 Err(finding) => findings.extend(finding.map(|finding| *finding)),
             }
         }
         if stated.len() < properties.len() {
-            return Err(ProveError::Property(Rejected { findings }));
+            return Err(ProveError::Property(RejectedPolicy { findings }));
         }
         let (ceiling, others): (Vec<_>, Vec<_>) =
             stated.into_iter().partition(|(property, _)| *property == Property::AtMost);
-        let ceiling: Vec<Stated<'_>> = ceiling.into_iter().map(|(_, stated)| stated).collect();
+        let ceiling: Vec<StatedProperty<'_>> = ceiling.into_iter().map(|(_, stated)| stated).collect();
         let mut proofs = Vec::new();
         if !ceiling.is_empty() {
             let ids: Vec<&str> = ceiling.iter().map(|stated| &*stated.rule.id).collect();
             let verdict = self.at_most(policy, &ceiling).and_then(|verdict| self.of_ceiling(verdict, policy, &ceiling));
             let verdict = verdict.map_err(ProveError::Solver)?;
-            proofs.push(Proof { property: ids.join(", "), claim: "nothing else is allowed", verdict });
+            proofs.push(PropertyProof { property: ids.join(", "), claim: "nothing else is allowed", verdict });
         }
         for (property, stated) in others {
             let (claim, verdict) = match property {
@@ -163,7 +163,7 @@ impl<'s> Prover<'s> {
             };
             let verdict = verdict.and_then(|verdict| self.of_one(verdict, policy, &stated, property));
             let verdict = verdict.map_err(ProveError::Solver)?;
-            proofs.push(Proof { property: stated.rule.id.to_string(), claim, verdict });
+            proofs.push(PropertyProof { property: stated.rule.id.to_string(), claim, verdict });
         }
         Ok(proofs)
     }
@@ -172,12 +172,12 @@ impl<'s> Prover<'s> {
     ///
     /// # Errors
     /// If the solver cannot continue.
-    pub fn same(&mut self, policy: &Policy, other: &Policy) -> Result<Verdict, ProveError> {
-        let (mut all, mut allowing, mut why) = (Verdict::Proved, policy, "only the first allows it");
+    pub fn same(&mut self, policy: &Policy, other: &Policy) -> Result<ProofVerdict, ProveError> {
+        let (mut all, mut allowing, mut why) = (ProofVerdict::Proved, policy, "only the first allows it");
         for (one, wide, only) in [(policy, other, why), (other, policy, "only the second allows it")] {
             let verdict = self.each(policy, |prover, spec, principal| {
                 for word in words(one, spec) {
-                    let sides = Sides { more: one, less: wide, changed: [&[], &[]], word };
+                    let sides = PolicyPair { more: one, less: wide, changed: [&[], &[]], word };
                     let found = prover.beyond(&sides, spec, principal, (&[], false))?;
                     if !matches!(found, Ok(None)) {
                         return Ok(found.map(|it| it.map(|it| vec![it])));
@@ -186,7 +186,7 @@ impl<'s> Prover<'s> {
                 Ok(Ok(None))
             });
             all = all.and(verdict.map_err(ProveError::Solver)?);
-            if matches!(all, Verdict::Refuted(_)) {
+            if matches!(all, ProofVerdict::Refuted(_)) {
                 (allowing, why) = (one, only);
                 break;
             }
@@ -198,15 +198,15 @@ impl<'s> Prover<'s> {
     /// compared finely or not.
     pub(crate) fn beyond(
         &mut self,
-        sides: &Sides<'_>,
+        sides: &PolicyPair<'_>,
         spec: &'static ActionSpec,
         principal: &'static str,
         (excluded, fine): (&[Cube], bool),
-    ) -> Result<Result<Option<Operation>, Untold>, Broken> {
-        let Sides { more: one, less: wide, word, .. } = *sides;
-        let act = Act::new(one, spec, principal, "").letting(word);
+    ) -> Result<Result<Option<ExampleRequest>, Untranslatable>, SolverFailure> {
+        let PolicyPair { more: one, less: wide, word, .. } = *sides;
+        let act = FlatAction::new(one, spec, principal, "").letting(word);
         let other = act.seen_by(wide).letting(word);
-        let mut variables = Variables::default();
+        let mut variables = ConditionVariables::default();
         let both = act.side(&mut variables, true).and_then(|left| Ok((left, other.side(&mut variables, false)?)));
         let told = both.and_then(|both| {
             for cube in excluded {
@@ -219,18 +219,21 @@ impl<'s> Prover<'s> {
             Ok(sides) => sides,
             Err(untold) => return Ok(Err(untold)),
         };
-        let question =
-            Question { variables: variables.clone(), acts: vec![act], ask: Ask::Pair(Relation::Implies, left, right) };
-        let lets = |policy: &Policy, it: &Operation| {
+        let question = SolverQuestion {
+            variables: variables.clone(),
+            acts: vec![act],
+            ask: SolverQuery::Pair(SetRelation::Implies, left, right),
+        };
+        let lets = |policy: &Policy, it: &ExampleRequest| {
             let decision = it.decision(policy);
             decision.effect == Effect::Allow && word.is_none_or(|word| rule::lets(decision.allows.as_deref(), word))
         };
         // The values that a solver chose may lead to a request that is known.
-        let known = |it: &Operation| {
+        let known = |it: &ExampleRequest| {
             let cube = Cube::of(sides, it);
             cube.is_ok_and(|cube| excluded.iter().any(|known| known.is_like(&cube, fine)))
         };
-        let new = |it: &Operation| lets(one, it) && !lets(wide, it) && !known(it);
+        let new = |it: &ExampleRequest| lets(one, it) && !lets(wide, it) && !known(it);
         match self.seek(Ok(question), one, &|it| it.iter().all(new))? {
             // INVARIANT: for a solver, a policy that is an error does not apply; for Rex, it is a denial. So the proof is valid
             // only if no policy can be an error on the side that must allow.
@@ -239,37 +242,37 @@ impl<'s> Prover<'s> {
         }
     }
 
-    fn at_most(&mut self, policy: &Policy, ceiling: &[Stated<'_>]) -> Result<Verdict, Broken> {
+    fn at_most(&mut self, policy: &Policy, ceiling: &[StatedProperty<'_>]) -> Result<ProofVerdict, SolverFailure> {
         let verdict = self.each(policy, |prover, spec, principal| {
-            let act = Act::new(policy, spec, principal, "");
-            let mut variables = Variables::default();
+            let act = FlatAction::new(policy, spec, principal, "");
+            let mut variables = ConditionVariables::default();
             let sides = act.side(&mut variables, true).and_then(|left| {
                 let right = ceiling.iter().map(|stated| Ok((true, stated.applies(&act, &mut variables)?)));
-                Ok((left, right.collect::<Result<Side, Untold>>()?))
+                Ok((left, right.collect::<Result<FlatPolicies, Untranslatable>>()?))
             });
             let question = sides.map(|(left, right)| {
-                let ask = Ask::Pair(Relation::Implies, left, right);
-                Question { variables, acts: vec![act], ask }
+                let ask = SolverQuery::Pair(SetRelation::Implies, left, right);
+                SolverQuestion { variables, acts: vec![act], ask }
             });
-            let inside = |it: &Operation| ceiling.iter().any(|stated| stated.matches(it));
+            let inside = |it: &ExampleRequest| ceiling.iter().any(|stated| stated.matches(it));
             prover.seek(question, policy, &|it| it.iter().all(|it| allows(policy, it) && !inside(it)))
         })?;
         Ok(verdict.by(policy, "it is allowed"))
     }
 
-    fn never(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
+    fn never(&mut self, policy: &Policy, stated: &StatedProperty<'_>) -> Result<ProofVerdict, SolverFailure> {
         let verdict = self.each(policy, |prover, spec, principal| {
-            let act = Act::new(policy, spec, principal, "");
+            let act = FlatAction::new(policy, spec, principal, "");
             let guard = act.seen_by(stated.properties);
-            let mut variables = Variables::default();
+            let mut variables = ConditionVariables::default();
             let sides = stated.applies(&act, &mut variables).and_then(|applies| {
-                let left = if applies == truth(false) { Side::new() } else { act.side(&mut variables, true)? };
+                let left = if applies == truth(false) { FlatPolicies::new() } else { act.side(&mut variables, true)? };
                 Ok((left, vec![(true, applies)]))
             });
             let known = variables.clone();
             let question = sides.map(|(left, right)| {
-                let ask = Ask::Pair(Relation::Disjoint, left, right);
-                Question { variables, acts: vec![act], ask }
+                let ask = SolverQuery::Pair(SetRelation::Disjoint, left, right);
+                SolverQuestion { variables, acts: vec![act], ask }
             });
             match prover.seek(question, policy, &|it| it.iter().all(|it| allows(policy, it) && stated.matches(it)))? {
                 // A guard that is an error matches nothing, and a guard that matches nothing guards nothing.
@@ -280,26 +283,30 @@ impl<'s> Prover<'s> {
         Ok(verdict.by(policy, "it is allowed"))
     }
 
-    fn no_error(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
-        let mut all = Verdict::Proved;
+    fn no_error(&mut self, policy: &Policy, stated: &StatedProperty<'_>) -> Result<ProofVerdict, SolverFailure> {
+        let mut all = ProofVerdict::Proved;
         for (number, rule) in policy.rules().iter().enumerate().filter(|(number, _)| can_fail(policy, *number)) {
             let verdict = self.each(policy, |prover, spec, principal| {
-                let act = Act::new(policy, spec, principal, "");
-                let mut variables = Variables::default();
+                let act = FlatAction::new(policy, spec, principal, "");
+                let mut variables = ConditionVariables::default();
                 let applies = stated
                     .applies(&act, &mut variables)
                     .and_then(|stated| Ok(and(stated, act.rule(&mut variables, number, rule)?)));
-                let question = applies.map(|applies| Question { variables, acts: vec![act], ask: Ask::Error(applies) });
-                let is_error = |it: &Operation| {
+                let question = applies.map(|applies| SolverQuestion {
+                    variables,
+                    acts: vec![act],
+                    ask: SolverQuery::Error(applies),
+                });
+                let is_error = |it: &ExampleRequest| {
                     let outcome = policy.by_cedar(policy.all(), &it.asked.request(), &it.with(policy));
                     outcome.is_ok_and(|outcome| outcome.errors.iter().any(|(known, _)| known.id == rule.id))
                 };
                 prover.seek(question, policy, &|it| it.iter().all(|it| stated.matches(it) && is_error(it)))
             })?;
             all = all.and(match verdict {
-                Verdict::Refuted(mut it) => {
+                ProofVerdict::Refuted(mut it) => {
                     (it.policies, it.why) = (vec![rule.id.clone()], "its evaluation is an error");
-                    return Ok(Verdict::Refuted(it));
+                    return Ok(ProofVerdict::Refuted(it));
                 }
                 other => other,
             });
@@ -307,21 +314,23 @@ impl<'s> Prover<'s> {
         Ok(all)
     }
 
-    fn never_run(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
+    fn never_run(&mut self, policy: &Policy, stated: &StatedProperty<'_>) -> Result<ProofVerdict, SolverFailure> {
         let run = policy.actions().iter().copied().find(|spec| *spec == process::Run::SPEC);
         let verdict = self.each(policy, |prover, spec, principal| {
-            let Some(run) = run.filter(|_| Kind::of(spec.resource) == Kind::Path) else { return Ok(Ok(None)) };
+            let Some(run) = run.filter(|_| IdForm::of(spec.resource) == IdForm::Path) else { return Ok(Ok(None)) };
             // Both are about one principal and one path, each with its own facts.
-            let (done, runs) = (Act::new(policy, spec, principal, "done_"), Act::new(policy, run, principal, "run_"));
-            let mut variables = Variables::default();
+            let (done, runs) =
+                (FlatAction::new(policy, spec, principal, "done_"), FlatAction::new(policy, run, principal, "run_"));
+            let mut variables = ConditionVariables::default();
             let sides = stated.applies(&done, &mut variables).and_then(|applies| {
-                let mut left = if applies == truth(false) { Side::new() } else { done.side(&mut variables, true)? };
+                let mut left =
+                    if applies == truth(false) { FlatPolicies::new() } else { done.side(&mut variables, true)? };
                 left.push((false, not(applies)));
                 Ok((left, runs.side(&mut variables, true)?))
             });
             let question = sides.map(|(left, right)| {
-                let ask = Ask::Pair(Relation::Disjoint, left, right);
-                Question { variables, acts: vec![done, runs], ask }
+                let ask = SolverQuery::Pair(SetRelation::Disjoint, left, right);
+                SolverQuestion { variables, acts: vec![done, runs], ask }
             });
             prover.seek(question, policy, &|it| {
                 it.iter().all(|it| allows(policy, it)) && it.first().is_some_and(|done| stated.matches(done))
@@ -334,11 +343,11 @@ impl<'s> Prover<'s> {
     fn never_fails(
         &mut self,
         policy: &Policy,
-        act: &Act<'_>,
-        variables: &Variables,
-    ) -> Result<Result<(), Untold>, Broken> {
+        act: &FlatAction<'_>,
+        variables: &ConditionVariables,
+    ) -> Result<Result<(), Untranslatable>, SolverFailure> {
         for (number, rule) in policy.rules().iter().enumerate() {
-            let stated = Stated { properties: policy, number, rule };
+            let stated = StatedProperty { properties: policy, number, rule };
             if let Err(untold) = self.may_fail(&stated, act, variables)? {
                 return Ok(Err(untold));
             }
@@ -348,10 +357,10 @@ impl<'s> Prover<'s> {
 
     fn may_fail(
         &mut self,
-        stated: &Stated<'_>,
-        act: &Act<'_>,
-        variables: &Variables,
-    ) -> Result<Result<(), Untold>, Broken> {
+        stated: &StatedProperty<'_>,
+        act: &FlatAction<'_>,
+        variables: &ConditionVariables,
+    ) -> Result<Result<(), Untranslatable>, SolverFailure> {
         if !can_fail(stated.properties, stated.number) {
             return Ok(Ok(()));
         }
@@ -378,11 +387,11 @@ pub(crate) fn words<'p>(policy: &'p Policy, spec: &ActionSpec) -> Vec<Option<&'p
     words
 }
 
-fn allows(policy: &Policy, operation: &Operation) -> bool {
+fn allows(policy: &Policy, operation: &ExampleRequest) -> bool {
     operation.decision(policy).effect == Effect::Allow
 }
 
-impl Verdict {
+impl ProofVerdict {
     /// Combines the verdicts on two parts.
     fn and(self, other: Self) -> Self {
         match (self, other) {

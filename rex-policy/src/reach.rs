@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use rex_core::{ActionSpec, Extent, Place, Principal, Reach};
+use rex_core::{ActionSpec, Extent, Principal, Reach, ReachPlace};
 
 use crate::index::{action_meets, principal_meets};
 use crate::places::Nesting;
@@ -17,7 +17,7 @@ use crate::vocabulary::PRINCIPALS;
 ///
 /// A [`Reach`] is a sum of places, so a sandbox that enforces one cannot enforce this: it takes a decision on each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exception {
+pub struct ReachException {
     /// The id of the policy.
     pub policy: Arc<str>,
     /// The text of its `@reason`.
@@ -44,23 +44,23 @@ impl Policy {
 
     /// Returns the `forbid` policies that take something out of the [`reach`](Self::reach).
     #[must_use]
-    pub fn exceptions(&self, principal: Option<&Principal>) -> Vec<Exception> {
+    pub fn exceptions(&self, principal: Option<&Principal>) -> Vec<ReachException> {
         Survey::new(self, principal).exceptions()
     }
 }
 
 /// The places where the `forbid` policies about a principal can apply. A `forbid` about any resource is ignored.
-pub(crate) struct Forbidden<'p> {
+pub(crate) struct ForbiddenReach<'p> {
     survey: Survey<'p>,
 }
 
-impl<'p> Forbidden<'p> {
+impl<'p> ForbiddenReach<'p> {
     pub(crate) fn new(policy: &'p Policy, principal: &Principal) -> Self {
         Self { survey: Survey::new(policy, Some(principal)) }
     }
 
     /// Returns the id of the first `forbid` that may take something out of a place.
-    pub(crate) fn meets(&self, spec: &ActionSpec, place: Place) -> Option<&'p Arc<str>> {
+    pub(crate) fn meets(&self, spec: &ActionSpec, place: ReachPlace) -> Option<&'p Arc<str>> {
         let act = self.survey.acts.iter().find(|act| act.spec == spec)?;
         let place = Extent::Within(BTreeSet::from([place]));
         let takes = |rule: &&&Rule| match self.survey.extent(rule, act) {
@@ -74,13 +74,13 @@ impl<'p> Forbidden<'p> {
 /// The policies about a principal, with the data to place them.
 pub(crate) struct Survey<'p> {
     rules: Vec<&'p Rule>,
-    pub(crate) acts: Vec<Act>,
+    pub(crate) acts: Vec<SurveyedAction>,
     /// The places of the members of each class, by type of resource.
     classes: HashMap<String, HashMap<&'p Uid, Extent>>,
 }
 
 /// An action, with its type of resource.
-pub(crate) struct Act {
+pub(crate) struct SurveyedAction {
     pub(crate) spec: &'static ActionSpec,
     pub(crate) kind: String,
     pub(crate) nesting: Nesting,
@@ -99,14 +99,14 @@ impl<'p> Survey<'p> {
             })
         };
         let rules = policy.rules().iter().filter(concerns).collect();
-        let act = |spec: &&'static ActionSpec| Act {
+        let act = |spec: &&'static ActionSpec| SurveyedAction {
             spec,
             kind: spec.resource.to_string(),
             nesting: Nesting::of(spec.resource),
         };
-        let acts: Vec<Act> = policy.actions().iter().map(act).collect();
+        let acts: Vec<SurveyedAction> = policy.actions().iter().map(act).collect();
         let mut classes = HashMap::<_, HashMap<_, _>>::default();
-        for Act { kind, nesting, .. } in &acts {
+        for SurveyedAction { kind, nesting, .. } in &acts {
             if !classes.contains_key(kind) {
                 let members = policy.members().below(kind).into_iter();
                 let places = |ids: Vec<&str>| nesting.simplify(ids.into_iter().map(|id| nesting.below(id)));
@@ -121,8 +121,8 @@ impl<'p> Survey<'p> {
         self.acts.iter().map(|act| (act.spec, self.permitted(act))).collect()
     }
 
-    fn permitted(&self, act: &Act) -> Extent {
-        let mut places: Vec<Place> = Vec::new();
+    fn permitted(&self, act: &SurveyedAction) -> Extent {
+        let mut places: Vec<ReachPlace> = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.permit) {
             match self.extent(rule, act) {
                 Extent::Within(more) => places.extend(more),
@@ -132,13 +132,14 @@ impl<'p> Survey<'p> {
         Extent::Within(act.nesting.simplify(places))
     }
 
-    fn exceptions(&self) -> Vec<Exception> {
+    fn exceptions(&self) -> Vec<ReachException> {
         let reach: Vec<_> = self.acts.iter().map(|act| (act, self.permitted(act))).collect();
         let forbids = self.rules.iter().filter(|rule| !rule.permit);
         let exceptions = forbids.map(|rule| {
-            let cut =
-                |(act, reach): &(&Act, Extent)| (act.spec, act.nesting.intersection(&self.extent(rule, act), reach));
-            Exception {
+            let cut = |(act, reach): &(&SurveyedAction, Extent)| {
+                (act.spec, act.nesting.intersection(&self.extent(rule, act), reach))
+            };
+            ReachException {
                 policy: rule.id.clone(),
                 reason: rule.reason.clone(),
                 conditional: rule.condition.is_some(),
@@ -149,7 +150,7 @@ impl<'p> Survey<'p> {
     }
 
     /// Returns where the policy can apply to an action.
-    pub(crate) fn extent(&self, rule: &Rule, act: &Act) -> Extent {
+    pub(crate) fn extent(&self, rule: &Rule, act: &SurveyedAction) -> Extent {
         if !action_meets(rule.actions.as_ref(), act.spec)
             || rule.resource.kind.as_ref().is_some_and(|kind| **kind != *act.kind)
         {
@@ -161,14 +162,14 @@ impl<'p> Survey<'p> {
     }
 
     /// Returns the resources for which all of these anchors hold.
-    fn bounded<'a>(&self, anchors: impl IntoIterator<Item = &'a Anchor>, act: &Act) -> Extent {
+    fn bounded<'a>(&self, anchors: impl IntoIterator<Item = &'a Anchor>, act: &SurveyedAction) -> Extent {
         anchors
             .into_iter()
             .fold(Extent::Anything, |extent, anchor| act.nesting.intersection(&extent, &self.anchored(anchor, act)))
     }
 
     /// Returns the resources for which one of several lists of anchors holds.
-    fn either(&self, all: &[Vec<Anchor>], act: &Act) -> Extent {
+    fn either(&self, all: &[Vec<Anchor>], act: &SurveyedAction) -> Extent {
         let mut places = Vec::new();
         for anchors in all {
             match self.bounded(anchors, act) {
@@ -180,14 +181,14 @@ impl<'p> Survey<'p> {
     }
 
     /// Returns the resources for which an anchor holds.
-    fn anchored(&self, anchor: &Anchor, act: &Act) -> Cow<'_, Extent> {
+    fn anchored(&self, anchor: &Anchor, act: &SurveyedAction) -> Cow<'_, Extent> {
         let only = |place| Cow::Owned(Extent::Within(BTreeSet::from([place])));
         let is_id = |name: &str| act.spec.resource.id_attribute == Some(name);
         match anchor {
-            Anchor::Exactly(uid) if *uid.kind == *act.kind => only(Place::Exactly(uid.id.to_string())),
+            Anchor::Exactly(uid) if *uid.kind == *act.kind => only(ReachPlace::Exactly(uid.id.to_string())),
             Anchor::Among(uids) => {
                 let of_type = uids.iter().filter(|uid| *uid.kind == *act.kind);
-                let places = of_type.map(|uid| Place::Exactly(uid.id.to_string()));
+                let places = of_type.map(|uid| ReachPlace::Exactly(uid.id.to_string()));
                 Cow::Owned(Extent::Within(act.nesting.simplify(places)))
             }
             // The action has no resource of this type.
@@ -197,7 +198,7 @@ impl<'p> Survey<'p> {
                 let members = self.classes.get(&act.kind).and_then(|classes| classes.get(uid));
                 members.map_or_else(|| Cow::Owned(Extent::default()), Cow::Borrowed)
             }
-            Anchor::Value(name, text) if is_id(name) => only(Place::Exactly(text.to_string())),
+            Anchor::Value(name, text) if is_id(name) => only(ReachPlace::Exactly(text.to_string())),
             Anchor::Prefix(name, text) if is_id(name) => Cow::Owned(act.nesting.prefix(text)),
             Anchor::Either(all) => Cow::Owned(self.either(all, act)),
             // Other attributes do not bound the place.

@@ -5,15 +5,15 @@ mod permit;
 
 use std::sync::Arc;
 
-use rex_core::process::{Program, Words};
-use rex_core::program::{Withheld, withheld};
-use rex_core::{AbsPath, Authorize, Decision, DeniedCall, Effect, Fact, Need, Request, Subject, Timestamp, Width};
+use rex_core::process::{Program, WordList};
+use rex_core::program::{StartRefusal, withheld};
+use rex_core::{AbsPath, Authorize, Decision, DeniedCall, Effect, Fact, Need, NeedWidth, Request, Subject, Timestamp};
 
 use crate::layout::unified;
 use crate::policy::Policy;
-use crate::trace::Traced;
+use crate::trace::PolicyTrace;
 use crate::vocabulary::same_type;
-use permit::{Drafts, Wanted};
+use permit::{RemedyDrafts, WantedPermit};
 
 /// Facts about the start of a program that only repeat what `arguments` says.
 pub(crate) const SAID_BY_ARGUMENTS: [&str; 10] =
@@ -39,8 +39,8 @@ pub struct Patch {
 
 /// The requests that need a permit, and the obstacles.
 #[derive(Default)]
-struct Gathered<'a> {
-    wanted: Vec<Wanted<'a>>,
+struct GatheredRequests<'a> {
+    wanted: Vec<WantedPermit<'a>>,
     /// The forbids, each with what it forbids.
     forbidden: Vec<(Arc<str>, String)>,
     /// `true` if a request could not be decided.
@@ -52,11 +52,11 @@ impl Policy {
     /// of the last file. `None` if the request is not denied, no permit would allow it, or no file was loaded.
     #[must_use]
     pub fn patch(&self, request: &Request<'_>) -> Option<Patch> {
-        let mut gathered = Gathered::default();
+        let mut gathered = GatheredRequests::default();
         if self.outcome(request).effect == Effect::Allow {
             return None;
         }
-        self.gather_one(&mut gathered, Wanted::of(*request));
+        self.gather_one(&mut gathered, WantedPermit::of(*request));
         let near = self.trace(request).near.first().map(|near| near.id.clone());
         self.patched(&gathered, near.as_ref())
     }
@@ -70,14 +70,14 @@ impl Policy {
         self.patched(&gathered, near.as_ref())
     }
 
-    fn patched(&self, gathered: &Gathered<'_>, near: Option<&Arc<str>>) -> Option<Patch> {
+    fn patched(&self, gathered: &GatheredRequests<'_>, near: Option<&Arc<str>>) -> Option<Patch> {
         if gathered.wanted.is_empty() || !gathered.forbidden.is_empty() || gathered.trouble {
             return None;
         }
         let number = near.and_then(|id| self.ids().position(|known| known == id));
         let stand = self.stand(number.unwrap_or_else(|| self.len().saturating_sub(1)))?;
         let (file, old) = (stand.text.name.to_string(), &*stand.text.text);
-        let drafts = Drafts::of(&gathered.wanted);
+        let drafts = RemedyDrafts::of(&gathered.wanted);
         let (text, ids) = drafts.text(&mut |id| self.is_taken(id));
         let gap = if old.is_empty() || old.ends_with('\n') { "\n" } else { "\n\n" };
         let added = format!("{gap}{text}\n");
@@ -92,7 +92,7 @@ impl Policy {
 
     /// Lists why the start of a program is still refused though a decision allows it: words that `@allow` does not have.
     #[must_use]
-    pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<Withheld> {
+    pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<StartRefusal> {
         if decision.effect == Effect::Deny {
             return Vec::new();
         }
@@ -115,7 +115,7 @@ impl Policy {
     }
 
     /// Lists everything that `@allow` must have for the start of a program.
-    fn withholdable(&self, request: &Request<'_>) -> Vec<Withheld> {
+    fn withholdable(&self, request: &Request<'_>) -> Vec<StartRefusal> {
         starts(request).map_or_else(Vec::new, |(path, environment)| {
             withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
         })
@@ -124,8 +124,8 @@ impl Policy {
     /// Returns the remedy of a denied request: the smallest permit that would allow it, ready to paste, with the policies that
     /// came near; or advice if no permit can help.
     pub(crate) fn advice(&self, request: &Request<'_>, decision: &Decision) -> String {
-        let mut gathered = Gathered::default();
-        self.gather_decided(&mut gathered, Wanted::of(*request), decision);
+        let mut gathered = GatheredRequests::default();
+        self.gather_decided(&mut gathered, WantedPermit::of(*request), decision);
         self.told(&gathered)
     }
 
@@ -134,7 +134,7 @@ impl Policy {
         self.told(&self.gather(subject, now, calls))
     }
 
-    fn told(&self, gathered: &Gathered<'_>) -> String {
+    fn told(&self, gathered: &GatheredRequests<'_>) -> String {
         if gathered.wanted.is_empty() {
             let mut names: Vec<_> =
                 gathered.forbidden.iter().map(|(id, _)| format!("`{}`", id.escape_debug())).collect();
@@ -154,23 +154,23 @@ impl Policy {
             .map(|(id, what)| format!("// no permit can override `{}`, which forbids {what}\n", id.escape_debug()));
         let mut comments: Vec<_> = self.near(&gathered.wanted).into_iter().chain(forbidden).collect();
         comments.dedup();
-        let drafts = Drafts::of(&gathered.wanted);
+        let drafts = RemedyDrafts::of(&gathered.wanted);
         comments.extend(drafts.remarks());
         let (text, _) = drafts.text(&mut |id| self.is_taken(id));
         comments.concat() + &text
     }
 
     /// Collects the requests of calls that need a permit.
-    fn gather<'a>(&self, subject: &'a Subject, now: Timestamp, calls: &'a [DeniedCall]) -> Gathered<'a> {
-        let mut gathered = Gathered::default();
+    fn gather<'a>(&self, subject: &'a Subject, now: Timestamp, calls: &'a [DeniedCall]) -> GatheredRequests<'a> {
+        let mut gathered = GatheredRequests::default();
         for call in calls {
-            let wanted = |need: &'a Need| Wanted::of_need(need, subject, now, call.operation);
-            for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
+            let wanted = |need: &'a Need| WantedPermit::of_need(need, subject, now, call.operation);
+            for need in call.needs.iter().filter(|need| !matches!(need.width(), NeedWidth::Later(_))) {
                 let hits: Vec<_> = call.denied.iter().filter(|denied| need.covers(denied)).collect();
                 match &hits[..] {
                     [] if self.meets(need, subject, now) => {}
                     // More is known of the denied request than of the need.
-                    [hit] if !need.unknown().is_empty() && matches!(need.width(), Width::This | Width::Any) => {
+                    [hit] if !need.unknown().is_empty() && matches!(need.width(), NeedWidth::This | NeedWidth::Any) => {
                         self.gather_one(&mut gathered, wanted(hit));
                     }
                     _ => self.gather_one(&mut gathered, wanted(need)),
@@ -195,24 +195,29 @@ impl Policy {
         let allowed = |request: &Request<'_>| self.decide(request).effect == Effect::Allow;
         // A permit that requires unknown facts may be met once they are known.
         let open = |text: &str| need.unknown().iter().any(|name| text.contains(name));
-        let may = |(_, near): &(usize, Traced)| near.unmet().all(|part| open(&part.text));
+        let may = |(_, near): &(usize, PolicyTrace)| near.unmet().all(|part| open(&part.text));
         if !need.unknown().is_empty() && self.nearly(&request, 0).is_ok_and(|near| near.iter().any(may)) {
             return true;
         }
-        if *need.width() != Width::Below || !allowed(&request) {
+        if *need.width() != NeedWidth::Below || !allowed(&request) {
             return allowed(&request);
         }
         let below = format!("{}/{BELOW}/{BELOW}", request.resource.id().trim_end_matches('/'));
-        let below = (need.spec().recall)(&below, &std::collections::BTreeMap::new());
+        let below = (need.spec().from_record)(&below, &std::collections::BTreeMap::new());
         below.is_ok_and(|below| allowed(&Request { resource: &*below, ..request }))
     }
 
-    fn gather_one<'a>(&self, gathered: &mut Gathered<'a>, wanted: Wanted<'a>) {
+    fn gather_one<'a>(&self, gathered: &mut GatheredRequests<'a>, wanted: WantedPermit<'a>) {
         let decision = self.decide(&wanted.request);
         self.gather_decided(gathered, wanted, &decision);
     }
 
-    fn gather_decided<'a>(&self, gathered: &mut Gathered<'a>, mut wanted: Wanted<'a>, decision: &Decision) {
+    fn gather_decided<'a>(
+        &self,
+        gathered: &mut GatheredRequests<'a>,
+        mut wanted: WantedPermit<'a>,
+        decision: &Decision,
+    ) {
         match (decision.effect, &*decision.policies, &decision.reason) {
             (Effect::Deny, [], Some(_)) => gathered.trouble = true,
             (Effect::Deny, [_, ..], _) => self.gather_forbidden(gathered, &wanted),
@@ -226,7 +231,7 @@ impl Policy {
         }
     }
 
-    fn gather_forbidden(&self, gathered: &mut Gathered<'_>, wanted: &Wanted<'_>) {
+    fn gather_forbidden(&self, gathered: &mut GatheredRequests<'_>, wanted: &WantedPermit<'_>) {
         let decision = self.decide(&wanted.request);
         if decision.effect == Effect::Allow {
             return;
@@ -250,16 +255,16 @@ pub(crate) fn needed_words(request: &Request<'_>) -> Vec<String> {
 }
 
 /// Returns the program that a request starts, and its environment; `None` if it starts none.
-fn starts(request: &Request<'_>) -> Option<(AbsPath, Words)> {
+fn starts(request: &Request<'_>) -> Option<(AbsPath, WordList)> {
     let spec = request.action.spec();
     if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {
         return None;
     }
     let path = AbsPath::parse(request.resource.id()).ok()?;
-    let mut environment = Words::default();
+    let mut environment = WordList::default();
     request.action.facts(&mut |name, fact| {
         if let ("environment", Fact::String(text)) = (name, fact) {
-            environment = Words::parse(text).unwrap_or_default();
+            environment = WordList::parse(text).unwrap_or_default();
         }
     });
     Some((path, environment))

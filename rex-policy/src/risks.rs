@@ -8,19 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rex_core::action::{fs, net, process};
-use rex_core::asked::Written;
 use rex_core::net::RemoteHost;
-use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Fact, Place, Principal, Reach, Subject};
+use rex_core::request::RequestSpec;
+use rex_core::{
+    Action, ActionSpec, Authorize, Effect, Extent, Fact, Principal, Reach, ReachPlace, RequestBuf, Subject,
+};
 
-use crate::index::{Lineage, action_meets, principal_meets};
+use crate::index::{Ancestry, action_meets, principal_meets};
 use crate::operation::ANYONE;
 use crate::policy::Policy;
 use crate::rule::{Rule, Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
-use corpus::Act;
+use corpus::RiskPattern;
 pub use corpus::{RISKS, Risk};
-use patterns::Patterns;
-use variants::{Variant, Words};
+use patterns::ImpliedPatterns;
+use variants::{RequestVariant, VariantWords};
 
 /// Maximum number of resources of each source that are tried for one act.
 const RESOURCES: usize = 200;
@@ -29,7 +31,7 @@ const TOLD: usize = 10;
 
 /// The severity of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub enum RiskSeverity {
     /// A loss or a disclosure that others can make good.
     Medium,
     /// A host that is open to further attacks.
@@ -38,7 +40,7 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
+impl RiskSeverity {
     /// Returns the word for the severity.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -53,11 +55,11 @@ impl Severity {
 /// A bad outcome that a policy lets through.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Exposed {
+pub struct ExposedRisk {
     /// The outcome.
     pub risk: &'static Risk,
     /// The first ways to it, each with a request.
-    pub ways: Vec<Way>,
+    pub ways: Vec<RiskRequest>,
     /// Number of further ways.
     pub more: usize,
 }
@@ -65,7 +67,7 @@ pub struct Exposed {
 /// A request that is allowed and causes an outcome, with the principals that can make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Way {
+pub struct RiskRequest {
     /// The principals: `anyone`, `any agent`, `any user`, or those that the policy and its entities file name.
     pub who: Vec<String>,
     /// The actions, any of which causes it.
@@ -88,15 +90,15 @@ impl Policy {
     /// that is found is let through. One that is not may still be, under a condition that none of the requests meets; a proof
     /// covers all requests.
     #[must_use]
-    pub fn risks(&self, principal: Option<&Principal>) -> Vec<Exposed> {
-        let search = Search::new(self, principal);
+    pub fn risks(&self, principal: Option<&Principal>) -> Vec<ExposedRisk> {
+        let search = RiskSearch::new(self, principal);
         let mut found: Vec<_> = RISKS.iter().filter_map(|risk| search.exposed(risk)).collect();
         found.sort_by_key(|exposed| std::cmp::Reverse(exposed.risk.severity));
         found
     }
 }
 
-impl Way {
+impl RiskRequest {
     fn is_like(&self, other: &Self) -> bool {
         (&self.resource, &self.facts, &self.policies) == (&other.resource, &other.facts, &other.policies)
     }
@@ -104,7 +106,7 @@ impl Way {
 
 /// Principals that no policy tells apart.
 #[derive(Debug)]
-struct Crowd {
+struct PrincipalCrowd {
     /// One of them.
     one: Principal,
     names: Vec<String>,
@@ -112,26 +114,26 @@ struct Crowd {
     strangers: bool,
 }
 
-struct Search<'p> {
+struct RiskSearch<'p> {
     policy: &'p Policy,
     reach: Reach,
-    crowds: Vec<Crowd>,
-    words: Vec<Words>,
-    patterns: Patterns,
+    crowds: Vec<PrincipalCrowd>,
+    words: Vec<VariantWords>,
+    patterns: ImpliedPatterns,
 }
 
-impl<'p> Search<'p> {
+impl<'p> RiskSearch<'p> {
     fn new(policy: &'p Policy, principal: Option<&Principal>) -> Self {
         let crowds = match principal {
-            Some(one) => vec![Crowd { one: one.clone(), names: vec![one.to_string()], strangers: false }],
+            Some(one) => vec![PrincipalCrowd { one: one.clone(), names: vec![one.to_string()], strangers: false }],
             None => crowds(policy),
         };
-        let words = (0..policy.len()).map(|number| Words::of(policy, number)).collect();
-        Self { policy, reach: policy.reach(principal), crowds, words, patterns: Patterns::default() }
+        let words = (0..policy.len()).map(|number| VariantWords::of(policy, number)).collect();
+        Self { policy, reach: policy.reach(principal), crowds, words, patterns: ImpliedPatterns::default() }
     }
 
-    fn exposed(&self, risk: &'static Risk) -> Option<Exposed> {
-        let mut ways: Vec<Way> = Vec::new();
+    fn exposed(&self, risk: &'static Risk) -> Option<ExposedRisk> {
+        let mut ways: Vec<RiskRequest> = Vec::new();
         for act in risk.acts {
             for action in act.actions {
                 let Some(spec) = self.policy.actions().iter().find(|spec| *spec == action) else { continue };
@@ -140,7 +142,7 @@ impl<'p> Search<'p> {
                     continue;
                 }
                 for way in self.ways(act, spec) {
-                    let same = |known: &&mut Way| {
+                    let same = |known: &&mut RiskRequest| {
                         known.who == way.who && (known.actions.contains(spec) || known.is_like(&way))
                     };
                     match ways.iter_mut().find(same) {
@@ -153,16 +155,17 @@ impl<'p> Search<'p> {
         }
         let more = ways.len().saturating_sub(TOLD);
         ways.truncate(TOLD);
-        (!ways.is_empty()).then_some(Exposed { risk, ways, more })
+        (!ways.is_empty()).then_some(ExposedRisk { risk, ways, more })
     }
 
     /// Returns the first request that is allowed to each crowd.
-    fn ways(&self, act: &Act, spec: &'static ActionSpec) -> Vec<Way> {
+    fn ways(&self, act: &RiskPattern, spec: &'static ActionSpec) -> Vec<RiskRequest> {
         let ids = self.ids(act, spec);
-        let mut found: Vec<(&Crowd, Way)> = Vec::new();
+        let mut found: Vec<(&PrincipalCrowd, RiskRequest)> = Vec::new();
         for crowd in &self.crowds {
             // A principal needs no way of its own if strangers of its type have one.
-            let covered = |(known, _): &(&Crowd, Way)| known.strangers && known.one.kind() == crowd.one.kind();
+            let covered =
+                |(known, _): &(&PrincipalCrowd, RiskRequest)| known.strangers && known.one.kind() == crowd.one.kind();
             if !found.iter().any(covered) {
                 let about = self.about(spec, crowd);
                 let way = ids.iter().find_map(|id| self.way(act, spec, id, (crowd, &about)));
@@ -174,14 +177,14 @@ impl<'p> Search<'p> {
     }
 
     /// Adds to a rename the policies that let the file be written and read under a new name; `None` if no name allows both.
-    fn moved(&self, mut way: Way, crowd: &Crowd) -> Option<Way> {
+    fn moved(&self, mut way: RiskRequest, crowd: &PrincipalCrowd) -> Option<RiskRequest> {
         let places = match self.reach.extent(fs::Write::SPEC)? {
             Extent::Anything => vec!["/tmp/x".to_owned()],
             Extent::Within(places) => {
-                let name = |place: &Place| match place {
-                    Place::Exactly(id) => id.clone(),
-                    Place::Below(id) => format!("{}/x", id.trim_end_matches('/')),
-                    Place::Prefix(start) => format!("{start}x"),
+                let name = |place: &ReachPlace| match place {
+                    ReachPlace::Exactly(id) => id.clone(),
+                    ReachPlace::Below(id) => format!("{}/x", id.trim_end_matches('/')),
+                    ReachPlace::Prefix(start) => format!("{start}x"),
                 };
                 places.iter().take(RESOURCES).map(name).collect()
             }
@@ -199,7 +202,7 @@ impl<'p> Search<'p> {
     }
 
     /// Returns the policies whose heads match an action by a crowd.
-    fn about(&self, spec: &'static ActionSpec, crowd: &Crowd) -> Vec<(usize, &'p Rule)> {
+    fn about(&self, spec: &'static ActionSpec, crowd: &PrincipalCrowd) -> Vec<(usize, &'p Rule)> {
         let groups = self.policy.groups(crowd.one.kind(), crowd.one.id());
         let concerns = |rule: &Rule| {
             action_meets(rule.actions.as_ref(), spec)
@@ -210,20 +213,20 @@ impl<'p> Search<'p> {
 
     fn way(
         &self,
-        act: &Act,
+        act: &RiskPattern,
         spec: &'static ActionSpec,
         id: &str,
-        (crowd, about): (&Crowd, &[(usize, &Rule)]),
-    ) -> Option<Way> {
-        let base = self.asked(spec, id, crowd, &Words::default().variants(act, spec).into_iter().next()?)?;
+        (crowd, about): (&PrincipalCrowd, &[(usize, &Rule)]),
+    ) -> Option<RiskRequest> {
+        let base = self.asked(spec, id, crowd, &VariantWords::default().variants(act, spec).into_iter().next()?)?;
         let kind = spec.resource.to_string();
         let above = self.policy.members().above(&kind).map(|above| &**above);
         let request = base.request();
-        let lineage = Lineage::new(&kind, request.resource, above);
+        let lineage = Ancestry::new(&kind, request.resource, above);
         let (permits, forbids): (Vec<_>, Vec<_>) =
             about.iter().filter(|(_, rule)| lineage.meets(&rule.resource)).partition(|(_, rule)| rule.permit);
         // The values in a `forbid` can be those that it does not match.
-        let forbids: Vec<&Words> = forbids.iter().filter_map(|(number, _)| self.words.get(*number)).collect();
+        let forbids: Vec<&VariantWords> = forbids.iter().filter_map(|(number, _)| self.words.get(*number)).collect();
         for (number, _) in permits {
             let words = self.words.get(number)?.with(&forbids);
             for variant in words.variants(act, spec) {
@@ -234,7 +237,7 @@ impl<'p> Search<'p> {
                     let lacks = act.actions == [process::Run::SPEC]
                         && is_interpreter(id)
                         && !allows.split(' ').any(|word| word == "interpreter");
-                    return Some(Way {
+                    return Some(RiskRequest {
                         who: crowd.names.clone(),
                         actions: vec![spec],
                         resource: asked.request().resource.id().to_owned(),
@@ -248,25 +251,31 @@ impl<'p> Search<'p> {
         None
     }
 
-    fn asked(&self, spec: &'static ActionSpec, id: &str, crowd: &Crowd, variant: &Variant) -> Option<Asked> {
+    fn asked(
+        &self,
+        spec: &'static ActionSpec,
+        id: &str,
+        crowd: &PrincipalCrowd,
+        variant: &RequestVariant,
+    ) -> Option<RequestBuf> {
         let subject =
             Subject { principal: crowd.one.clone(), script: variant.script.clone(), tags: variant.tags.clone() };
         let action = spec.to_string();
         let (attributes, context) = (variant.attributes.clone(), variant.context.clone());
-        let written = Written { action: &action, resource: id, attributes, context };
-        Asked::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
+        let written = RequestSpec { action: &action, resource: id, attributes, context };
+        RequestBuf::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
     }
 
     /// Returns the ids to try: well-known ones, those within reach that are like them, and those that also match a pattern of
     /// the policy.
-    fn ids(&self, act: &Act, spec: &'static ActionSpec) -> Vec<String> {
+    fn ids(&self, act: &RiskPattern, spec: &'static ActionSpec) -> Vec<String> {
         let mut named = BTreeSet::new();
         if let Some(Extent::Within(places)) = self.reach.extent(spec) {
             for place in places {
                 match place {
-                    Place::Exactly(id) => drop(named.insert(id.clone())),
-                    Place::Prefix(start) => named.extend(["", "x"].map(|more| format!("{start}{more}"))),
-                    Place::Below(id) => {
+                    ReachPlace::Exactly(id) => drop(named.insert(id.clone())),
+                    ReachPlace::Prefix(start) => named.extend(["", "x"].map(|more| format!("{start}{more}"))),
+                    ReachPlace::Below(id) => {
                         let slash = if id.ends_with('/') { "" } else { "/" };
                         let home =
                             id == "/root" || id == "/home" || id.starts_with("/home/") || id.starts_with("/root/");
@@ -285,7 +294,7 @@ impl<'p> Search<'p> {
 }
 
 /// Returns whether a connection goes to an address that the host can have: a host that is an address has no other.
-fn leads_there(asked: &Asked) -> bool {
+fn leads_there(asked: &RequestBuf) -> bool {
     let request = asked.request();
     let host = RemoteHost::parse(request.resource.id()).ok().filter(|_| *request.action.spec() == *net::Connect::SPEC);
     let Some(address) = host.and_then(|host| host.address()) else { return true };
@@ -295,8 +304,8 @@ fn leads_there(asked: &Asked) -> bool {
 }
 
 /// Merges ways with the same resource and policies, and their principals; what strangers may do, anyone may do.
-fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
-    let mut ways: Vec<Way> = Vec::new();
+fn told(found: Vec<(&PrincipalCrowd, RiskRequest)>) -> Vec<RiskRequest> {
+    let mut ways: Vec<RiskRequest> = Vec::new();
     let strangers = found.iter().filter(|(crowd, _)| crowd.strangers).count();
     for (crowd, mut way) in found {
         if crowd.strangers {
@@ -307,7 +316,7 @@ fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
             };
             way.who = vec![who];
         }
-        let same = |known: &&mut Way| known.resource == way.resource && known.policies == way.policies;
+        let same = |known: &&mut RiskRequest| known.resource == way.resource && known.policies == way.policies;
         match ways.iter_mut().find(same) {
             Some(known) => {
                 way.who.retain(|who| !known.who.contains(who));
@@ -320,7 +329,7 @@ fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
 }
 
 /// Groups the principals that the policy and its entities file name, and strangers of each type, by how the policies see them.
-fn crowds(policy: &Policy) -> Vec<Crowd> {
+fn crowds(policy: &Policy) -> Vec<PrincipalCrowd> {
     let mut named: BTreeSet<Uid> = BTreeSet::new();
     for (number, rule) in policy.rules().iter().enumerate() {
         named.extend(rule.principal.entity.clone());
@@ -333,7 +342,7 @@ fn crowds(policy: &Policy) -> Vec<Crowd> {
     let strangers = PRINCIPALS.map(|kind| (principal(kind, ANYONE), true));
     let named = named.iter().filter(|uid| PRINCIPALS.contains(&&*uid.kind)).filter(|uid| &*uid.id != ANYONE);
     let all = strangers.into_iter().chain(named.map(|uid| (principal(&uid.kind, &uid.id), false)));
-    let mut crowds: Vec<Crowd> = Vec::new();
+    let mut crowds: Vec<PrincipalCrowd> = Vec::new();
     let mut alike: BTreeMap<(String, Vec<Uid>, Vec<usize>), usize> = BTreeMap::new();
     for (one, strangers) in all {
         let groups = policy.groups(one.kind(), one.id());
@@ -342,7 +351,7 @@ fn crowds(policy: &Policy) -> Vec<Crowd> {
         let place = *alike.entry((one.kind().to_owned(), groups, seen)).or_insert(crowds.len());
         match crowds.get_mut(place) {
             Some(crowd) => crowd.names.push(name),
-            None => crowds.push(Crowd { one, names: vec![name], strangers }),
+            None => crowds.push(PrincipalCrowd { one, names: vec![name], strangers }),
         }
     }
     crowds
@@ -431,10 +440,10 @@ mod tests {
     fn the_corpus_is_sound() {
         let names: BTreeSet<_> = RISKS.iter().map(|risk| risk.name).collect();
         assert_eq!(names.len(), RISKS.len());
-        let sources = [crate::Source::new("all", "permit (principal, action, resource);")];
+        let sources = [crate::SourceText::new("all", "permit (principal, action, resource);")];
         let limits = crate::PolicyLimits::default();
         let everything = Policy::compile(&crate::Vocabulary::rex(), &sources, None, &limits).unwrap();
-        let search = Search::new(&everything, None);
+        let search = RiskSearch::new(&everything, None);
         for risk in RISKS {
             assert!(risk.why.ends_with('.') && !risk.title.ends_with('.') && !risk.acts.is_empty(), "{}", risk.name);
             for act in risk.acts {

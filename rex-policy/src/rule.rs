@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cedar_policy::pst::{self, BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Expression, Policy, PrincipalConstraint, ResourceConstraint};
 
-pub(crate) use needs::Needs;
+pub(crate) use needs::ConditionNeeds;
 use needs::needs;
 use who::principals;
 
@@ -54,7 +54,7 @@ pub(crate) struct Scope {
 
 /// The part of a policy's head about its action.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Actions {
+pub(crate) struct HeadActions {
     /// The actions and groups of actions that it names.
     pub(crate) named: Vec<Uid>,
     /// `true` for the action itself (`==`), not what is in it: a group equals none of its actions.
@@ -72,7 +72,7 @@ pub(crate) struct Rule {
     pub(crate) allows: Option<Arc<str>>,
     pub(crate) principal: Scope,
     /// The actions that it is about; `None` if it is about all.
-    pub(crate) actions: Option<Actions>,
+    pub(crate) actions: Option<HeadActions>,
     pub(crate) resource: Scope,
     pub(crate) condition: Option<Condition>,
 }
@@ -88,7 +88,7 @@ pub(crate) struct Condition {
     pub(crate) bounds: Vec<Anchor>,
     /// Lists of scopes: wherever the condition holds, the principal matches one of each list.
     pub(crate) principals: Vec<Vec<Scope>>,
-    pub(crate) needs: Needs,
+    pub(crate) needs: ConditionNeeds,
 }
 
 /// A statement of a policy about its resource.
@@ -134,8 +134,8 @@ impl Rule {
     }
 
     /// Returns what the policy looks at beyond its head.
-    pub(crate) fn needs(&self) -> Needs {
-        self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
+    pub(crate) fn needs(&self) -> ConditionNeeds {
+        self.condition.as_ref().map_or_else(ConditionNeeds::default, |condition| condition.needs)
     }
 }
 
@@ -145,11 +145,11 @@ pub(crate) fn lets(allows: Option<&str>, word: &str) -> bool {
 }
 
 /// Returns the actions that the head of a policy is about; `None` if it is about all.
-pub(crate) fn actions(policy: &Policy) -> Option<Actions> {
+pub(crate) fn actions(policy: &Policy) -> Option<HeadActions> {
     match policy.action_constraint() {
         ActionConstraint::Any => None,
-        ActionConstraint::Eq(uid) => Some(Actions { named: vec![Uid::from(&uid)], exact: true }),
-        ActionConstraint::In(uids) => Some(Actions { named: uids.iter().map(Uid::from).collect(), exact: false }),
+        ActionConstraint::Eq(uid) => Some(HeadActions { named: vec![Uid::from(&uid)], exact: true }),
+        ActionConstraint::In(uids) => Some(HeadActions { named: uids.iter().map(Uid::from).collect(), exact: false }),
     }
 }
 
@@ -191,7 +191,7 @@ impl Condition {
                 let (anchor, bounds) = anchors(syntax);
                 (anchor, bounds, principals(syntax), needs(syntax))
             }
-            None => (Anchor::Anywhere, Vec::new(), Default::default(), Needs::ALL),
+            None => (Anchor::Anywhere, Vec::new(), Default::default(), ConditionNeeds::ALL),
         };
         Some(Self { expression: Expression::from(tree), anchor, bounds, principals, needs })
     }

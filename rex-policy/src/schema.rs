@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use rex_core::values::{SHA256, TAG};
-use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, Values};
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, ValueSet};
 use serde_json::{Map, Value, json};
 
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
@@ -19,11 +19,11 @@ pub(crate) const AMBIENT: [(&str, AmbientKind, &str); 3] = [
 ];
 
 /// Returns the values of an entry of [`AMBIENT`]; for a set, those of its members.
-pub(crate) fn ambient_values(name: &str) -> Option<Values> {
+pub(crate) fn ambient_values(name: &str) -> Option<ValueSet> {
     match name {
-        "script" => Some(Values::Form(&SHA256)),
-        "tags" => Some(Values::Form(&TAG)),
-        "now" => Some(Values::Any),
+        "script" => Some(ValueSet::Form(&SHA256)),
+        "tags" => Some(ValueSet::Form(&TAG)),
+        "now" => Some(ValueSet::Any),
         _ => None,
     }
 }
@@ -38,15 +38,15 @@ pub(crate) enum AmbientKind {
 
 /// One namespace of the schema.
 #[derive(Default)]
-pub(crate) struct Namespace {
+pub(crate) struct SchemaNamespace {
     pub(crate) resources: Vec<&'static ResourceSpec>,
     pub(crate) classes: BTreeSet<&'static str>,
     pub(crate) groups: BTreeSet<&'static str>,
     pub(crate) actions: Vec<&'static ActionSpec>,
 }
 
-pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, Namespace> {
-    let mut spaces = BTreeMap::<_, Namespace>::new();
+pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, SchemaNamespace> {
+    let mut spaces = BTreeMap::<_, SchemaNamespace>::new();
     for resource in Vocabulary::new(actions).resources() {
         let space = spaces.entry(resource.namespace).or_default();
         space.resources.push(resource);

@@ -13,8 +13,8 @@ use rex_core::{AbsPath, Authorize, Effect, Extent, Principal, Reach, Request, Su
 
 pub use self::arguments::arguments_agree;
 #[cfg(feature = "prove")]
-pub use self::proofs::{Told, Verdicts, differences_are_told, proofs_agree};
-use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
+pub use self::proofs::{DifferenceCounts, VerdictCounts, differences_are_told, proofs_agree};
+use crate::{Policy, PolicyLimits, ReachException, SourceText, Vocabulary};
 
 /// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and that
 /// each remedy helps. Returns whether the policies validated, so that a test can check that most do.
@@ -24,7 +24,7 @@ use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
 #[must_use]
 pub fn decide_agrees(data: &[u8]) -> bool {
     // INVARIANT: bytes that have run out read as zeros, so every choice is made.
-    Random(Unstructured::new(data)).decide_agrees().unwrap_or(false)
+    RandomParts(Unstructured::new(data)).decide_agrees().unwrap_or(false)
 }
 
 /// Reads policies, entities and requests from `data`, and asserts that what is allowed lies within reach, and that a `forbid`
@@ -35,26 +35,26 @@ pub fn decide_agrees(data: &[u8]) -> bool {
 /// If an assertion fails.
 #[must_use]
 pub fn reach_covers(data: &[u8]) -> bool {
-    Random(Unstructured::new(data)).reach_covers().unwrap_or(false)
+    RandomParts(Unstructured::new(data)).reach_covers().unwrap_or(false)
 }
 
 /// Policies that validate, with their texts.
 #[derive(Debug)]
-struct World {
+struct TestWorld {
     policy: Policy,
-    sources: [Source; 1],
-    entities: Source,
+    sources: [SourceText; 1],
+    entities: SourceText,
 }
 
-impl World {
+impl TestWorld {
     /// Returns whether a request lies within reach. Asserts that it does if it is allowed, and that the `forbid` policies that
     /// deny a request within reach are exceptions.
-    fn is_within(&self, (reach, exceptions): &(Reach, Vec<Exception>), request: &Request<'_>) -> bool {
+    fn is_within(&self, (reach, exceptions): &(Reach, Vec<ReachException>), request: &Request<'_>) -> bool {
         let spec = request.action.spec();
         let decision = self.policy.decide(request);
         let inside = reach.covers(spec, request.resource);
         assert!(inside || decision.effect == Effect::Deny, "{self:?}\n{request:?}\n{reach:?}");
-        let covers = |exception: &Exception| {
+        let covers = |exception: &ReachException| {
             exception.extents.iter().any(|(known, cut)| *known == spec && cut.covers(request.resource))
         };
         if inside && decision.effect == Effect::Deny {
@@ -78,37 +78,37 @@ pub fn inputs() -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// The parts of a request.
-struct Asked {
+struct TestRequest {
     subject: Subject,
     action: Box<dyn AnyAction>,
     resource: Box<dyn AnyResource>,
     now: Timestamp,
 }
 
-impl Asked {
+impl TestRequest {
     fn request(&self) -> Request<'_> {
         Request { subject: &self.subject, action: &*self.action, resource: &*self.resource, now: self.now }
     }
 }
 
 /// A reader of random bytes: each method makes one part of a policy.
-struct Random<'a>(Unstructured<'a>);
+struct RandomParts<'a>(Unstructured<'a>);
 
 /// The names that paths are made of.
 const NAMES: [&str; 6] = ["a", "b", "ab", "a.c", "*", "é"];
 
 /// The resources that a policy is about, so that its condition validates.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
+enum TestResources {
     Files,
     Writes,
     Units,
     Anything,
 }
 
-impl Random<'_> {
+impl RandomParts<'_> {
     fn decide_agrees(&mut self) -> Result<bool> {
-        let Some(World { policy, sources, entities }) = self.world()? else { return Ok(false) };
+        let Some(TestWorld { policy, sources, entities }) = self.world()? else { return Ok(false) };
         for _ in 0..8 {
             let asked = self.asked()?;
             let request = asked.request();
@@ -120,7 +120,7 @@ impl Random<'_> {
             let permittable = expected.policies.is_empty() && expected.reason.is_none();
             let remedy = policy.remedy(&request, &expected).filter(|_| permittable);
             if let Some(remedy) = remedy {
-                let sources = [sources.as_slice(), &[Source::new("remedy", remedy)]].concat();
+                let sources = [sources.as_slice(), &[SourceText::new("remedy", remedy)]].concat();
                 let remedied = compile(&sources, &entities);
                 let effect = remedied.map(|policy| policy.decide(&request).effect);
                 assert!(matches!(effect, Some(Effect::Allow)), "{sources:?}\n{request:?}\n{effect:?}");
@@ -150,21 +150,21 @@ impl Random<'_> {
     }
 
     /// Makes policies and entities; `None` if they do not validate.
-    fn world(&mut self) -> Result<Option<World>> {
-        let entities = Source::new("entities", self.entities()?);
+    fn world(&mut self) -> Result<Option<TestWorld>> {
+        let entities = SourceText::new("entities", self.entities()?);
         let mut text = String::new();
         for number in 0..self.0.int_in_range(1..=9)? {
             let _ = writeln!(text, "@id(\"p{number}\") {}", self.policy()?);
         }
-        let sources = [Source::new("policy", text)];
-        Ok(compile(&sources, &entities).map(|policy| World { policy, sources, entities }))
+        let sources = [SourceText::new("policy", text)];
+        Ok(compile(&sources, &entities).map(|policy| TestWorld { policy, sources, entities }))
     }
 
-    fn asked(&mut self) -> Result<Asked> {
+    fn asked(&mut self) -> Result<TestRequest> {
         let subject = self.subject()?;
         let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
         let (action, resource) = self.act()?;
-        Ok(Asked { subject, action, resource, now })
+        Ok(TestRequest { subject, action, resource, now })
     }
 
     fn pick<'p>(&mut self, from: &[&'p str]) -> Result<&'p str> {
@@ -223,12 +223,12 @@ impl Random<'_> {
             "principal is Agent in Group::\"h\"",
         ])?;
         let about = *self.0.choose(&[
-            About::Files,
-            About::Files,
-            About::Files,
-            About::Writes,
-            About::Units,
-            About::Anything,
+            TestResources::Files,
+            TestResources::Files,
+            TestResources::Files,
+            TestResources::Writes,
+            TestResources::Units,
+            TestResources::Anything,
         ])?;
         let (action, scope) = self.head(about)?;
         let mut text = format!("{effect} ({principal}, {action}, {scope})");
@@ -239,7 +239,7 @@ impl Random<'_> {
         Ok(text + ";")
     }
 
-    fn head(&mut self, about: About) -> Result<(&'static str, String)> {
+    fn head(&mut self, about: TestResources) -> Result<(&'static str, String)> {
         let path = self.path()?;
         let scopes = [
             "resource".to_owned(),
@@ -251,7 +251,7 @@ impl Random<'_> {
             "resource is fs::Path in fs::Class::\"D\"".to_owned(),
         ];
         Ok(match about {
-            About::Files => {
+            TestResources::Files => {
                 let action = self.pick(&[
                     "action == fs::Action::\"read\"",
                     "action in fs::Action::\"ReadOnly\"",
@@ -261,20 +261,20 @@ impl Random<'_> {
                 ])?;
                 (action, self.0.choose(&scopes)?.clone())
             }
-            About::Writes => {
+            TestResources::Writes => {
                 let action = "action in [fs::Action::\"write\", fs::Action::\"append\"]";
                 (action, self.0.choose(&scopes)?.clone())
             }
-            About::Units => {
+            TestResources::Units => {
                 let scopes =
                     ["resource", "resource == service::Unit::\"u.service\"", "resource in service::Class::\"C\""];
                 ("action == service::Action::\"restart\"", self.pick(&scopes)?.to_owned())
             }
-            About::Anything => ("action", self.pick(&["resource", "resource is fs::Path"])?.to_owned()),
+            TestResources::Anything => ("action", self.pick(&["resource", "resource is fs::Path"])?.to_owned()),
         })
     }
 
-    fn condition(&mut self, about: About, depth: u32) -> Result<String> {
+    fn condition(&mut self, about: TestResources, depth: u32) -> Result<String> {
         if depth == 0 || self.0.ratio(1, 3)? {
             return self.atom(about);
         }
@@ -287,7 +287,7 @@ impl Random<'_> {
         })
     }
 
-    fn atom(&mut self, about: About) -> Result<String> {
+    fn atom(&mut self, about: TestResources) -> Result<String> {
         let path = self.path()?;
         let of_files = [
             format!("resource.path like \"{}*\"", path.replace('*', "\\*")),
@@ -329,9 +329,11 @@ impl Random<'_> {
         let of_writes = ["context.bytes > 1", "context.bytes * 9223372036854775807 > 0", "-context.bytes < 0"];
         let kind = self.0.int_in_range(0..=9)?;
         Ok(match (about, kind) {
-            (About::Files, 0..=7) | (About::Writes, 0..=4) => format!("({})", self.0.choose(&of_files)?),
-            (About::Writes, 5..=8) => self.pick(&of_writes)?.to_owned(),
-            (About::Units, 0..=4) => {
+            (TestResources::Files, 0..=7) | (TestResources::Writes, 0..=4) => {
+                format!("({})", self.0.choose(&of_files)?)
+            }
+            (TestResources::Writes, 5..=8) => self.pick(&of_writes)?.to_owned(),
+            (TestResources::Units, 0..=4) => {
                 let of_units = [
                     "resource.name like \"u*\"",
                     "resource.name like \"u.service\"",
@@ -373,7 +375,7 @@ impl Random<'_> {
     }
 }
 
-fn compile(sources: &[Source], entities: &Source) -> Option<Policy> {
+fn compile(sources: &[SourceText], entities: &SourceText) -> Option<Policy> {
     let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
     Policy::compile(&Vocabulary::rex(), sources, Some(entities), &limits).ok()
 }

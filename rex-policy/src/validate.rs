@@ -17,18 +17,22 @@ use cedar_policy_core::validator::types::{Attributes, OpenTag, Type};
 use cedar_policy_core::validator::{ValidatorActionId, ValidatorEntityType, ValidatorSchema};
 use rex_core::{ActionSpec, Attribute, FactKind};
 
-use crate::compile::{File, from_cedar};
+use crate::compile::{ParsedFile, from_cedar};
 use crate::explain;
 use crate::finding::{Finding, Severity};
-use crate::head::Heads;
-use crate::rule::{Actions, actions};
-use crate::schema::{AMBIENT, AmbientKind, Namespace, namespaces, parents};
+use crate::head::ValidHeads;
+use crate::rule::{HeadActions, actions};
+use crate::schema::{AMBIENT, AmbientKind, SchemaNamespace, namespaces, parents};
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
 /// Validates the policies of files; `Err` says what is wrong with the table.
-pub(crate) fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>) -> Result<(), String> {
-    let heads = Heads::new(vocabulary);
-    let mut schema = if heads.are_named { None } else { Some(Schema::new(vocabulary)?) };
+pub(crate) fn validate(
+    vocabulary: &Vocabulary,
+    files: &[ParsedFile],
+    findings: &mut Vec<Finding>,
+) -> Result<(), String> {
+    let heads = ValidHeads::new(vocabulary);
+    let mut schema = if heads.are_named { None } else { Some(TableSchema::new(vocabulary)?) };
     for file in files {
         let policies: Vec<_> = file.set.policies().filter(|policy| !heads.suffice(policy)).collect();
         if policies.is_empty() {
@@ -36,7 +40,7 @@ pub(crate) fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut V
         }
         let schema = match &mut schema {
             Some(schema) => schema,
-            none => none.insert(Schema::new(vocabulary)?),
+            none => none.insert(TableSchema::new(vocabulary)?),
         };
         schema.validate(file, &policies, findings)?;
     }
@@ -44,14 +48,14 @@ pub(crate) fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut V
 }
 
 /// The schema of a vocabulary as Cedar's validator takes it, made from the table without a text in between.
-struct Schema<'v> {
+struct TableSchema<'v> {
     vocabulary: &'v Vocabulary,
-    spaces: BTreeMap<&'static str, Namespace>,
+    spaces: BTreeMap<&'static str, SchemaNamespace>,
     names: HashMap<(&'static str, &'static str), EntityType>,
     types: Vec<ValidatorEntityType>,
 }
 
-impl<'v> Schema<'v> {
+impl<'v> TableSchema<'v> {
     /// Declares the types of a vocabulary; `Err` says what is wrong with the table.
     fn new(vocabulary: &'v Vocabulary) -> Result<Self, String> {
         let spaces = namespaces(vocabulary.actions());
@@ -105,7 +109,7 @@ impl<'v> Schema<'v> {
     }
 
     /// Returns a validator that knows every type, and the actions that a scope names, or all.
-    fn validator(&self, scope: Option<&Actions>) -> Result<Validator, String> {
+    fn validator(&self, scope: Option<&HeadActions>) -> Result<Validator, String> {
         let name = |space, kind| self.names.get(&(space, kind)).cloned().ok_or_else(|| format!("`{space}::{kind}`?"));
         let principals = PRINCIPALS.map(|kind| name("", kind));
         let principals = principals.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -137,7 +141,7 @@ impl<'v> Schema<'v> {
     }
 
     /// Validates some of the policies of a file.
-    fn validate(&self, file: &File, policies: &[&Policy], findings: &mut Vec<Finding>) -> Result<(), String> {
+    fn validate(&self, file: &ParsedFile, policies: &[&Policy], findings: &mut Vec<Finding>) -> Result<(), String> {
         let mut by_scope = HashMap::<_, Vec<Policy>>::new();
         for policy in policies.iter().copied() {
             by_scope.entry(actions(policy)).or_default().push(policy.clone());
@@ -154,18 +158,18 @@ impl<'v> Schema<'v> {
         Ok(())
     }
 
-    fn validated(&self, scope: Option<&Actions>, policies: &[Policy]) -> Result<ValidationResult, String> {
+    fn validated(&self, scope: Option<&HeadActions>, policies: &[Policy]) -> Result<ValidationResult, String> {
         let set = PolicySet::from_policies(policies.iter().cloned()).map_err(|error| error.to_string())?;
         Ok(self.validator(scope)?.validate(&set, ValidationMode::Strict))
     }
 
-    fn report(&self, result: &ValidationResult, file: &File, findings: &mut Vec<Finding>) {
+    fn report(&self, result: &ValidationResult, file: &ParsedFile, findings: &mut Vec<Finding>) {
         let mut wrong: Vec<&PolicyId> = Vec::new();
         // A policy with an unknown name applies to nothing, which goes without saying.
         let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
         let mut errors: Vec<_> = result.validation_errors().collect();
         // Cedar reports them in no particular order.
-        errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
+        errors.sort_by_cached_key(|error| (follows(error), ParsedFile::number(error.policy_id()), error.to_string()));
         for error in errors {
             let place = file.statement(error.policy_id());
             let finding = from_cedar(&file.text, Severity::Error, error, place).about(file.id(error.policy_id()));
@@ -178,7 +182,7 @@ impl<'v> Schema<'v> {
             }
         }
         let mut warnings: Vec<_> = result.validation_warnings().collect();
-        warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
+        warnings.sort_by_cached_key(|warning| (ParsedFile::number(warning.policy_id()), warning.to_string()));
         for warning in warnings {
             // Whole texts of several alphabets are common; words of several are reported elsewhere.
             if matches!(
@@ -261,7 +265,7 @@ mod tests {
     #[test]
     fn the_schema_is_that_of_the_text() {
         let vocabulary = Vocabulary::rex();
-        let made = Schema::new(&vocabulary).unwrap().validator(None).unwrap();
+        let made = TableSchema::new(&vocabulary).unwrap().validator(None).unwrap();
         assert_eq!(made.schema().as_ref(), from_text(&vocabulary).schema().as_ref());
     }
 
@@ -306,7 +310,7 @@ mod tests {
             "when { \"\u{202e}\" == context.script }",
         ];
         let vocabulary = Vocabulary::rex();
-        let schema = Schema::new(&vocabulary).unwrap();
+        let schema = TableSchema::new(&vocabulary).unwrap();
         let whole = from_text(&vocabulary);
         let (mut passed, mut failed) = (0, 0);
         for (principal, action) in principals.iter().flat_map(|p| actions.iter().map(move |a| (p, a))) {

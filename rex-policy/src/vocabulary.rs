@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rex_core::machine::{Parameter, Variable};
+use rex_core::machine::{EnvVariable, KernelParameter};
 use rex_core::net::{RemoteHost, Url};
 use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
 
@@ -84,17 +84,17 @@ pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> R
             AbsPath::parse(id).map(|path| Some(path.as_str().to_owned())).map_err(|error| error.to_string())
         }
         "service::Unit" => Unit::parse(id).map(|unit| Some(unit.name().to_owned())).map_err(|error| error.to_string()),
-        "service::Manager" => Ok(Some(rex_core::resource::Manager.id().to_owned())),
+        "service::Manager" => Ok(Some(rex_core::resource::ServiceManager.id().to_owned())),
         "sys::Host" => Ok(Some(rex_core::resource::Host.id().to_owned())),
         "net::Host" => {
             RemoteHost::parse(id).map(|host| Some(host.name().to_owned())).map_err(|error| error.to_string())
         }
         "net::Url" => Url::parse(id).map(|url| Some(url.as_str().to_owned())).map_err(|error| error.to_string()),
         "sys::Parameter" => {
-            Parameter::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
+            KernelParameter::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
         }
         "sys::Variable" => {
-            Variable::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
+            EnvVariable::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
         }
         "process::Process" => match id.parse::<u32>() {
             Ok(pid) => Ok(Some(pid.to_string())),
@@ -102,8 +102,8 @@ pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> R
         },
         // A type of another program: its action makes a resource from the id, which has the right spelling, if the id says all.
         _ => {
-            let of_type = |action: &&&ActionSpec| action.id_says_all && action.resource.is_named(type_name);
-            let made = vocabulary.actions.iter().find(of_type).map(|action| (action.recall)(id, &BTreeMap::new()));
+            let of_type = |action: &&&ActionSpec| action.id_is_complete && action.resource.is_named(type_name);
+            let made = vocabulary.actions.iter().find(of_type).map(|action| (action.from_record)(id, &BTreeMap::new()));
             made.transpose().map(|made| made.map(|resource| resource.id().to_owned()))
         }
     }

@@ -12,15 +12,15 @@ mod linux {
     use std::io::{Read, Write};
 
     use rex_core::action::fs;
-    use rex_core::{Action, Extent, Place, Reach};
-    use rex_sdk::host::confine::{Bounds, Mode, confine};
+    use rex_core::{Action, Extent, Reach, ReachPlace};
+    use rex_sdk::host::confine::{ConfinementMode, WorkerBounds, confine};
     use rex_sdk::host::worker::Worker;
 
     pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-        let only = Extent::Within(BTreeSet::from([Place::Below("/proc/sys/kernel".to_owned())]));
+        let only = Extent::Within(BTreeSet::from([ReachPlace::Below("/proc/sys/kernel".to_owned())]));
         let reach = Reach::new(vec![(fs::Read::SPEC, only)]);
         let (mut worker, mut stream) = Worker::start(|mut stream| {
-            let mut said = match confine(&reach, &Bounds::default(), Mode::Require) {
+            let mut said = match confine(&reach, &WorkerBounds::default(), ConfinementMode::Require) {
                 Ok(confinement) => {
                     confinement.parts.iter().map(|(part, state)| format!("{part:?}: {state:?}\n")).collect()
                 }

@@ -14,7 +14,7 @@ const ENCODINGS: usize = 3;
 
 /// The form in which a script wants the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum BodyForm {
     /// No body, as in the response to HEAD.
     None,
     /// As text.
@@ -34,7 +34,7 @@ pub(crate) fn tell(
     url: &Url,
     answer: &Response<()>,
     body: Vec<u8>,
-    form: Form,
+    form: BodyForm,
     (max, budget): (u64, &Budget),
 ) -> Result<Value, Error> {
     let mut told = BTreeMap::from([
@@ -44,20 +44,20 @@ pub(crate) fn tell(
     ]);
     let mut put = |name: &str, value: Value| told.insert(name.to_owned(), value);
     match form {
-        Form::None => {}
-        Form::Bytes => drop(put("body", Value::Bytes(body))),
-        Form::Text | Form::Json => {
-            if form == Form::Json {
+        BodyForm::None => {}
+        BodyForm::Bytes => drop(put("body", Value::Bytes(body))),
+        BodyForm::Text | BodyForm::Json => {
+            if form == BodyForm::Json {
                 put("json", Value::Null);
             }
             match expanded(answer.headers(), &body, max) {
-                Err(Encoded::TooLong) => {
+                Err(BodyError::TooLong) => {
                     let (url, status) = (url.as_str().escape_debug(), answer.status().as_u16());
                     let message =
                         format!("`{url}` answered {status}: the body is longer than {max} bytes when it is expanded");
                     return Err(Error::new(Code::LimitExceeded, message));
                 }
-                Err(Encoded::Not(why)) => {
+                Err(BodyError::Not(why)) => {
                     put("body", Value::Null);
                     put("bytes", Value::Bytes(body));
                     put("why", why.into());
@@ -68,7 +68,7 @@ pub(crate) fn tell(
                         put("bytes", Value::Bytes(error.into_bytes()));
                         put("why", "the body is not UTF-8; `bytes` holds it as it is".into());
                     }
-                    Ok(text) if form == Form::Text => drop(put("body", text.into())),
+                    Ok(text) if form == BodyForm::Text => drop(put("body", text.into())),
                     Ok(text) => {
                         let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count();
                         budget.ask_memory((text.len() + VALUE_BYTES * values) as u64)?;
@@ -108,7 +108,7 @@ fn headers(headers: &HeaderMap) -> Value {
 }
 
 /// The reason why a body is not expanded.
-enum Encoded {
+enum BodyError {
     /// It is longer than allowed.
     TooLong,
     /// It cannot be expanded, for this reason.
@@ -116,7 +116,7 @@ enum Encoded {
 }
 
 /// Expands a body by its `Content-Encoding`; RFC 9110, section 8.4.
-fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
+fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, BodyError> {
     let mut encodings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
         let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
@@ -128,7 +128,7 @@ fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encod
         return Ok(body.to_vec());
     }
     if encodings.len() > ENCODINGS {
-        return Err(Encoded::Not(format!("the body is compressed more than {ENCODINGS} times; `bytes` holds it")));
+        return Err(BodyError::Not(format!("the body is compressed more than {ENCODINGS} times; `bytes` holds it")));
     }
     let mut plain = body.to_vec();
     for name in encodings.iter().rev() {
@@ -137,7 +137,7 @@ fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encod
     Ok(plain)
 }
 
-fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
+fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, BodyError> {
     let decoder: Box<dyn Read + '_> = match name {
         "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(body)),
         // Some servers leave out the two-byte header (RFC 1950), which is a multiple of 31.
@@ -152,19 +152,19 @@ fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
             let why = format!(
                 "the body is compressed (`content-encoding: {shown}`), which Rex does not expand; `bytes` holds it"
             );
-            return Err(Encoded::Not(why));
+            return Err(BodyError::Not(why));
         }
     };
     let mut plain = Vec::new();
     let read: io::Result<usize> = decoder.take(max.saturating_add(1)).read_to_end(&mut plain);
     match read {
-        Ok(_) if plain.len() as u64 > max => Err(Encoded::TooLong),
+        Ok(_) if plain.len() as u64 > max => Err(BodyError::TooLong),
         Ok(_) => Ok(plain),
         Err(_) => {
             let why = format!(
                 "the server says that the body is compressed by {name}, but it is not, or it is damaged; `bytes` holds it"
             );
-            Err(Encoded::Not(why))
+            Err(BodyError::Not(why))
         }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    fn told(encoding: &str, body: &[u8], form: Form) -> Result<Value, Error> {
+    fn told(encoding: &str, body: &[u8], form: BodyForm) -> Result<Value, Error> {
         let url = Url::parse("http://app.test/x").unwrap();
         let mut answer = Response::builder().status(502);
         if !encoding.is_empty() {
@@ -220,7 +220,7 @@ mod tests {
         let url = Url::parse("http://app.test/x").unwrap();
         let body = format!("[{}0]", "0,".repeat(10_000)).into_bytes();
         let answer = Response::new(());
-        let told = |memory| tell(&url, &answer, body.clone(), Form::Json, (1 << 20, &budget(memory)));
+        let told = |memory| tell(&url, &answer, body.clone(), BodyForm::Json, (1 << 20, &budget(memory)));
         assert_eq!(told(1 << 19).unwrap_err().code, Code::LimitExceeded);
         assert!(
             matches!(told(1 << 20), Ok(Value::Map(map)) if matches!(&map["json"], Value::List(list) if list.len() == 10_001))
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_told_with_its_status() {
-        let told = |body: &[u8]| told("", body, Form::Json).unwrap();
+        let told = |body: &[u8]| told("", body, BodyForm::Json).unwrap();
         let page = told(b"<html>");
         assert_eq!((page.get("status"), page.get("json")), (Some(&Value::Int(502)), Some(&Value::Null)));
         assert_eq!(text(&page, "body"), "<html>");
@@ -268,14 +268,14 @@ mod tests {
             ("deflate", &raw.finish().unwrap()),
             ("gzip,gzip", &twice.finish().unwrap()),
         ] {
-            let json = told(encoding, body, Form::Json).unwrap();
+            let json = told(encoding, body, BodyForm::Json).unwrap();
             assert_eq!(json.get("json").unwrap().to_string(), r#"{"a":1}"#, "{encoding}");
-            assert_eq!(text(&told(encoding, body, Form::Text).unwrap(), "body").as_bytes(), plain);
-            assert_eq!(told(encoding, body, Form::Bytes).unwrap().get("body"), Some(&Value::Bytes(body.clone())));
+            assert_eq!(text(&told(encoding, body, BodyForm::Text).unwrap(), "body").as_bytes(), plain);
+            assert_eq!(told(encoding, body, BodyForm::Bytes).unwrap().get("body"), Some(&Value::Bytes(body.clone())));
         }
         let mut bomb = GzEncoder::new(Vec::new(), Compression::default());
         bomb.write_all(&[b'x'; 100_000]).unwrap();
-        let error = told("gzip", &bomb.finish().unwrap(), Form::Text).unwrap_err();
+        let error = told("gzip", &bomb.finish().unwrap(), BodyForm::Text).unwrap_err();
         assert!(error.code == Code::LimitExceeded && error.message.contains("502"), "{error}");
         for (encoding, body, why) in [
             ("br", &b"x"[..], "`content-encoding: br`"),
@@ -283,13 +283,13 @@ mod tests {
             ("gzip", &gzip[..20], "damaged"),
             ("gzip,gzip,gzip,gzip", &gzip, "times"),
         ] {
-            let value = told(encoding, body, Form::Text).unwrap();
+            let value = told(encoding, body, BodyForm::Text).unwrap();
             assert!(text(&value, "why").contains(why), "{value}");
             assert_eq!(
                 (value.get("status"), value.get("bytes")),
                 (Some(&Value::Int(502)), Some(&Value::Bytes(body.to_vec())))
             );
         }
-        assert_eq!(text(&told("gzip", b"", Form::Text).unwrap(), "body"), "");
+        assert_eq!(text(&told("gzip", b"", BodyForm::Text).unwrap(), "body"), "");
     }
 }

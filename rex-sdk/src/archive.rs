@@ -10,8 +10,8 @@ use rex_core::{Code, Error, Timestamp};
 use tar::{Archive, Entry, EntryType};
 
 use crate::Session;
-use crate::session::Metered;
-pub(crate) use plan::{Plan, refused};
+use crate::session::MeteredFile;
+pub(crate) use plan::{ExtractPlan, refused};
 
 /// Maximum size of the headers of one member, in bytes. They are held in memory: names and extensions can have any
 /// length.
@@ -21,7 +21,7 @@ const FOLLOWED: &str = "something follows its end";
 
 /// The type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MemberKind {
     File,
     Directory,
     Symlink,
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl MemberKind {
     /// Returns its name in results and messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: Vec<u8>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MemberKind,
     pub(crate) size: u64,
     pub(crate) mode: u32,
     /// User and group ids, if the archive has them.
@@ -67,11 +67,11 @@ pub(crate) struct Member {
 /// archive is read too, so that a compressed archive is verified against its checksum.
 pub(crate) fn walk(
     session: &Session<'_>,
-    file: &Metered<'_>,
+    file: &MeteredFile<'_>,
     mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let (left, max) = (Cell::new(HEADERS), session.limits().entries);
-    let mut reader = Bounded { inner: file.contents(), left: &left };
+    let mut reader = BoundedReader { inner: file.contents(), left: &left };
     let mut archive = Archive::new(&mut reader);
     let mut count = 0;
     for entry in archive.entries().map_err(|error| damaged(file, error))? {
@@ -88,7 +88,7 @@ pub(crate) fn walk(
             if !visit(&member, &mut entry)? {
                 return Ok(());
             }
-            if member.kind == Kind::Sparse {
+            if member.kind == MemberKind::Sparse {
                 // Its holes would take time; its stored data is skipped with the next headers.
                 left.set(HEADERS.saturating_add(entry.header().entry_size().unwrap_or(0)));
                 continue;
@@ -118,22 +118,23 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
     });
     let header = entry.header();
     let kind = match header.entry_type() {
-        EntryType::Regular | EntryType::Continuous if holes => Kind::Sparse,
+        EntryType::Regular | EntryType::Continuous if holes => MemberKind::Sparse,
         // Old archives have no other mark of a directory.
-        EntryType::Regular if entry.size() == 0 && name.ends_with(b"/") => Kind::Directory,
-        EntryType::Regular | EntryType::Continuous => Kind::File,
-        EntryType::Directory => Kind::Directory,
-        EntryType::Symlink => Kind::Symlink,
-        EntryType::Link => Kind::HardLink,
-        EntryType::Fifo => Kind::Fifo,
-        EntryType::Char | EntryType::Block => Kind::Device,
-        EntryType::GNUSparse => Kind::Sparse,
-        _ => Kind::Unknown,
+        EntryType::Regular if entry.size() == 0 && name.ends_with(b"/") => MemberKind::Directory,
+        EntryType::Regular | EntryType::Continuous => MemberKind::File,
+        EntryType::Directory => MemberKind::Directory,
+        EntryType::Symlink => MemberKind::Symlink,
+        EntryType::Link => MemberKind::HardLink,
+        EntryType::Fifo => MemberKind::Fifo,
+        EntryType::Char | EntryType::Block => MemberKind::Device,
+        EntryType::GNUSparse => MemberKind::Sparse,
+        _ => MemberKind::Unknown,
     };
     let seconds = i64::try_from(header.mtime()?).unwrap_or(i64::MAX);
     let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
     let owner = number(header.uid()).zip(number(header.gid()));
-    let target = if matches!(kind, Kind::Symlink | Kind::HardLink) { entry.link_name_bytes() } else { None };
+    let target =
+        if matches!(kind, MemberKind::Symlink | MemberKind::HardLink) { entry.link_name_bytes() } else { None };
     Ok(Member {
         kind,
         size: entry.size(),
@@ -146,7 +147,7 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
 }
 
 /// Returns the error of an unreadable archive, without messages of the library, which may quote its contents.
-fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
+fn damaged(file: &MeteredFile<'_>, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => {
@@ -166,12 +167,12 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
 }
 
 /// A reader that fails after `left` bytes.
-struct Bounded<'c, R> {
+struct BoundedReader<'c, R> {
     inner: R,
     left: &'c Cell<u64>,
 }
 
-impl<R: Read> Read for Bounded<'_, R> {
+impl<R: Read> Read for BoundedReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left.get() == 0 {
             let message = format!("the headers of an entry take more than {HEADERS} bytes");
@@ -186,18 +187,18 @@ impl<R: Read> Read for Bounded<'_, R> {
 
 /// Contents of a fixed size. Shorter contents are an error, so that a part of a file never replaces a whole one; longer
 /// contents are cut off.
-pub(crate) struct Exactly<R> {
+pub(crate) struct ExactReader<R> {
     contents: R,
     left: u64,
 }
 
-impl<R: Read> Exactly<R> {
+impl<R: Read> ExactReader<R> {
     pub(crate) fn new(contents: R, size: u64) -> Self {
         Self { contents, left: size }
     }
 }
 
-impl<R: Read> Read for Exactly<R> {
+impl<R: Read> Read for ExactReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.contents.read(buffer.get_mut(..room).unwrap_or_default())?;

@@ -10,7 +10,7 @@ use rex_core::{AbsPath, Error, Timestamp, Value, units};
 
 use crate::session::hash;
 use crate::spec::MANY_SECONDS;
-use crate::{Form, Kind, OpSpec, Param};
+use crate::{OpSpec, Param, ParamForm, ParamKind};
 
 /// The arguments of one call: every parameter is present, with a value of its kind; missing options have their default.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,19 +71,19 @@ impl Args {
             return Err(mismatch(spec, param.name, param.kind, value));
         }
         match (param.form, value) {
-            _ if param.kind == Kind::Unit => match value {
+            _ if param.kind == ParamKind::Unit => match value {
                 Value::Text(name) => Unit::parse(name).map(drop).map_err(|error| Error::validation(error.to_string())),
                 _ => Ok(()),
             },
-            (Form::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
+            (ParamForm::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
                 let taken = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
                 let message =
                     format!("`{}` of `{}` takes {taken}, `{}` came", param.name, spec.name, text.escape_debug());
                 let error = Error::validation(message);
                 Err(Error { help: did_you_mean(text, words.iter().copied()), ..error })
             }
-            (Form::Read(read), Value::Text(text)) => read(text),
-            (Form::Age, Value::Int(seconds @ 1..3_600)) => {
+            (ParamForm::Read(read), Value::Text(text)) => read(text),
+            (ParamForm::Age, Value::Int(seconds @ 1..3_600)) => {
                 let message = format!("`{}` of `{}` is {seconds} seconds", param.name, spec.name);
                 Err(Error::validation(message).with_help(format!(
                     "days are `\"{seconds}d\"`, hours `\"{seconds}h\"`, so many seconds `\"{seconds}s\"`"
@@ -280,29 +280,29 @@ impl Args {
     }
 }
 
-fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
+fn mismatch(spec: &OpSpec, name: &str, kind: ParamKind, value: &Value) -> Error {
     let unlikely = |kind: &str, why: &str, help: &str| {
         let message = format!("`{name}` of `{}` takes a {kind}, {} came, which {why}", spec.name, shown(value));
         Error::validation(message).with_help(help)
     };
     let (why, help) = match (kind, value) {
-        (Kind::Duration, Value::Text(text)) => (units::duration(text).err(), Some(("seconds", units::DURATIONS))),
-        (Kind::Size, Value::Text(text)) => (units::size(text).err(), Some(("bytes", units::SIZES))),
-        (Kind::Moment, Value::Text(text)) => {
+        (ParamKind::Duration, Value::Text(text)) => (units::duration(text).err(), Some(("seconds", units::DURATIONS))),
+        (ParamKind::Size, Value::Text(text)) => (units::size(text).err(), Some(("bytes", units::SIZES))),
+        (ParamKind::Moment, Value::Text(text)) => {
             let why = units::moment(text, Timestamp::from_micros(0)).err();
             (why, Some(("seconds since the epoch", units::MOMENTS)))
         }
-        (Kind::Moment, Value::Int(1..MANY_SECONDS)) => {
+        (ParamKind::Moment, Value::Int(1..MANY_SECONDS)) => {
             let help = "seconds before now are below 0: `-3600` or `\"-1h\"` is an hour ago";
             return unlikely("time", "is in 1970 or soon after", help);
         }
-        (Kind::Duration, Value::Int(MANY_SECONDS..)) => {
+        (ParamKind::Duration, Value::Int(MANY_SECONDS..)) => {
             let help = "a time is made a duration by `sys::time().epoch - then`; so long ago is also `\"7d\"`";
             return unlikely("duration", "is more than 30 years: it looks like a time", help);
         }
-        (Kind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
-        (Kind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),
-        (Kind::Size, _) => (None, Some(("bytes", units::SIZES))),
+        (ParamKind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
+        (ParamKind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),
+        (ParamKind::Size, _) => (None, Some(("bytes", units::SIZES))),
         _ => (None, None),
     };
     let kind = kind.as_str();
@@ -337,14 +337,14 @@ mod tests {
         for spec in OPS.iter().map(|operation| operation.spec()) {
             for param in spec.params {
                 let expected = match param.name {
-                    "timeout" | "interval" | "older_than" | "newer_than" => Kind::Duration,
-                    "size" | "min_size" | "max_size" | "max_bytes" | "max_output" => Kind::Size,
+                    "timeout" | "interval" | "older_than" | "newer_than" => ParamKind::Duration,
+                    "size" | "min_size" | "max_size" | "max_bytes" | "max_output" => ParamKind::Size,
                     _ => continue,
                 };
                 assert_eq!(param.kind, expected, "{} of {}", param.name, spec.name);
             }
             // Durations and sizes take units; a parameter whose name ends with its unit is a plain number.
-            let plain = |param: &&crate::Param| matches!(param.kind, Kind::Count | Kind::Int);
+            let plain = |param: &&crate::Param| matches!(param.kind, ParamKind::Count | ParamKind::Int);
             for param in spec.params.iter().filter(plain).filter(|param| !param.name.ends_with("_ms")) {
                 let about_time = param.doc.contains("How long") && !param.doc.contains("in bytes");
                 assert!(!about_time, "{} of {} is a duration", param.name, spec.name);

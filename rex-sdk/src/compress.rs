@@ -8,7 +8,7 @@ use flate2::read::GzEncoder;
 use rex_core::limits::exceeded;
 use ruzstd::encoding::{CompressionLevel, FrameCompressor};
 
-use crate::expand::Format;
+use crate::expand::CompressionFormat;
 
 /// A buffer in memory, up to the limit `file_bytes`.
 pub(crate) struct Spool {
@@ -41,24 +41,24 @@ impl Write for Spool {
 }
 
 /// Compresses all of `contents`, into at most `max` bytes.
-pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn compress(format: CompressionFormat, mut contents: impl Read, max: u64) -> io::Result<Vec<u8>> {
     let mut spool = Spool::new(max);
     match format {
-        Format::Gzip => {
+        CompressionFormat::Gzip => {
             io::copy(&mut GzEncoder::new(contents, Compression::default()), &mut spool)?;
         }
-        Format::Zstandard => {
+        CompressionFormat::Zstandard => {
             let failed = RefCell::new(None);
             let mut encoder = FrameCompressor::new(CompressionLevel::Fastest);
-            encoder.set_source(Infallible { inner: &mut contents, failed: &failed });
-            encoder.set_drain(Infallible { inner: &mut spool, failed: &failed });
+            encoder.set_source(DeferredError { inner: &mut contents, failed: &failed });
+            encoder.set_drain(DeferredError { inner: &mut spool, failed: &failed });
             encoder.compress();
             drop(encoder);
             if let Some(error) = failed.into_inner() {
                 return Err(error);
             }
         }
-        Format::Xz | Format::Bzip2 => {
+        CompressionFormat::Xz | CompressionFormat::Bzip2 => {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this format is read, and not written"));
         }
     }
@@ -67,12 +67,12 @@ pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io:
 
 /// A reader or writer that keeps its first error in `failed` and shows the encoder the end of the data instead: the
 /// encoder panics on errors.
-struct Infallible<'f, T> {
+struct DeferredError<'f, T> {
     inner: T,
     failed: &'f RefCell<Option<io::Error>>,
 }
 
-impl<T> Infallible<'_, T> {
+impl<T> DeferredError<'_, T> {
     fn attempt(&mut self, act: impl FnOnce(&mut T) -> io::Result<usize>, otherwise: usize) -> io::Result<usize> {
         let mut failed = self.failed.borrow_mut();
         if failed.is_some() {
@@ -85,13 +85,13 @@ impl<T> Infallible<'_, T> {
     }
 }
 
-impl<R: Read> Read for Infallible<'_, &mut R> {
+impl<R: Read> Read for DeferredError<'_, &mut R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.attempt(|reader| reader.read(buffer), 0)
     }
 }
 
-impl Write for Infallible<'_, &mut Spool> {
+impl Write for DeferredError<'_, &mut Spool> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.attempt(|spool| spool.write(bytes), bytes.len())
     }
@@ -106,14 +106,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::expand::Expanded;
+    use crate::expand::ExpandedReader;
 
-    const FORMATS: [Format; 2] = [Format::Gzip, Format::Zstandard];
+    const FORMATS: [CompressionFormat; 2] = [CompressionFormat::Gzip, CompressionFormat::Zstandard];
 
-    fn back(format: Format, compressed: Vec<u8>) -> Vec<u8> {
-        assert_eq!(Format::of(&compressed), Some(format));
+    fn back(format: CompressionFormat, compressed: Vec<u8>) -> Vec<u8> {
+        assert_eq!(CompressionFormat::of(&compressed), Some(format));
         let mut expanded = Vec::new();
-        Expanded::new(format, io::Cursor::new(compressed)).read_to_end(&mut expanded).unwrap();
+        ExpandedReader::new(format, io::Cursor::new(compressed)).read_to_end(&mut expanded).unwrap();
         expanded
     }
 

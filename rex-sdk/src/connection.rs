@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::os::{OsError, Stream, words};
-use crate::{Args, Kind, Literal, Param, Session};
+use crate::{Args, Literal, Param, ParamKind, Session};
 use rex_core::action::net;
 use rex_core::net::RemoteHost;
 use rex_core::{Code, Error, Run};
@@ -15,7 +15,7 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// The option for the maximum duration of a network operation.
 pub(crate) const TIMEOUT: Param =
-    Param::option("timeout", Kind::Duration, Literal::Text("30s"), "How long it may take, all in all.");
+    Param::option("timeout", ParamKind::Duration, Literal::Text("30s"), "How long it may take, all in all.");
 
 /// Returns the deadline of a call: its timeout, but no later than the end of the run.
 pub(crate) fn deadline(session: &Session<'_>, args: &Args) -> Result<Instant, Error> {
@@ -24,7 +24,7 @@ pub(crate) fn deadline(session: &Session<'_>, args: &Args) -> Result<Instant, Er
 }
 
 /// An open connection.
-pub(crate) struct Line<'r> {
+pub(crate) struct OpenConnection<'r> {
     stream: Box<dyn Stream>,
     run: &'r Run,
     deadline: Instant,
@@ -47,7 +47,7 @@ pub(crate) fn addresses(session: &Session<'_>, host: &RemoteHost) -> Result<Vec<
         OsError::Io(error) if error.kind() == ErrorKind::NotFound => {
             Error::new(Code::NotFound, format!("no address is known for `{}`", host.name()))
         }
-        other => other.about(host),
+        other => other.into_error(host),
     })?;
     if found.is_empty() {
         return Err(Error::new(Code::NotFound, format!("no address is known for `{}`", host.name())));
@@ -55,7 +55,7 @@ pub(crate) fn addresses(session: &Session<'_>, host: &RemoteHost) -> Result<Vec<
     Ok(found)
 }
 
-impl<'r> Line<'r> {
+impl<'r> OpenConnection<'r> {
     /// Connects to the first address of a host that accepts the connection. A denied address is an error even if others
     /// are permitted: a name with both permitted and denied addresses is not trusted.
     pub(crate) fn open(
@@ -80,7 +80,7 @@ impl<'r> Line<'r> {
                     return Ok(Self { stream, run: session.run, deadline, address: *address, authorities, assumed });
                 }
                 Err(OsError::Io(error)) => last = Some((address, error)),
-                Err(other) => return Err(other.about(host)),
+                Err(other) => return Err(other.into_error(host)),
             }
         }
         let why = last.map_or_else(String::new, |(address, error)| format!(" at {address}: {}", words(&error)));
@@ -101,7 +101,7 @@ impl<'r> Line<'r> {
     }
 }
 
-impl Read for Line<'_> {
+impl Read for OpenConnection<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             // Also if there is always something to read.
@@ -121,7 +121,7 @@ impl Read for Line<'_> {
     }
 }
 
-impl Write for Line<'_> {
+impl Write for OpenConnection<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.stream.write(bytes) {

@@ -4,20 +4,20 @@ use std::cmp::Ordering;
 
 use rex_core::{AbsPath, Error};
 
-use crate::{Args, Kind, Literal, Param};
+use crate::{Args, Literal, Param, ParamKind};
 
 /// The option to continue after an entry.
 pub(crate) const AFTER: Param = Param::option(
     "after",
-    Kind::Path,
+    ParamKind::Path,
     Literal::Null,
     "Go on after this entry: what `next` of an earlier call says. It need not be there any more.",
 );
 
 /// The last entry that an earlier call returned; `None` at the beginning.
-pub(crate) struct Cursor(Option<AbsPath>);
+pub(crate) struct EntryCursor(Option<AbsPath>);
 
-impl Cursor {
+impl EntryCursor {
     /// Returns the cursor of a new walk.
     pub(crate) fn none() -> Self {
         Self(None)
@@ -96,7 +96,7 @@ mod tests {
         let walk = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/a/x/1", "/d/b/w", "/d/c/v", "/d/c/v/0"];
         let levels = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/b/w", "/d/c/v", "/d/a/x/1", "/d/c/v/0"];
         for (place, at) in walk.iter().enumerate() {
-            let cursor = Cursor(Some(path(at)));
+            let cursor = EntryCursor(Some(path(at)));
             for (other, entry) in walk.iter().enumerate() {
                 assert_eq!(cursor.passed(&path(entry)), other <= place, "{entry} at {at}");
             }
@@ -106,15 +106,15 @@ mod tests {
                 assert!(!cursor.passed_below(&path(directory)) || passed, "{directory} at {at}");
             }
         }
-        assert!(Cursor(Some(path("/d/b/w"))).passed_below(&path("/d/a")));
+        assert!(EntryCursor(Some(path("/d/b/w"))).passed_below(&path("/d/a")));
         for (place, at) in levels.iter().enumerate() {
-            let cursor = Cursor(Some(path(at)));
+            let cursor = EntryCursor(Some(path(at)));
             for (other, entry) in levels.iter().enumerate() {
                 assert_eq!(cursor.passed_by_level(&path(entry)), other <= place, "{entry} at {at}");
             }
         }
-        assert!(!Cursor(None).passed(&path("/")) && !Cursor(None).passed_below(&path("/")));
-        assert!(Cursor(Some(path("/e"))).demand_below(&path("/d")).is_err());
-        assert!(Cursor(Some(path("/d/x"))).demand_below(&path("/d")).is_ok());
+        assert!(!EntryCursor(None).passed(&path("/")) && !EntryCursor(None).passed_below(&path("/")));
+        assert!(EntryCursor(Some(path("/e"))).demand_below(&path("/d")).is_err());
+        assert!(EntryCursor(Some(path("/d/x"))).demand_below(&path("/d")).is_ok());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rex_core::{Value, units};
 
-use crate::{Kind, OpSpec};
+use crate::{OpSpec, ParamKind};
 
 /// Formats the documentation of an operation as Markdown.
 #[must_use]
@@ -33,16 +33,16 @@ pub fn markdown(spec: &OpSpec) -> String {
         line(format_args!(""));
     }
     let takes = |kind| spec.params.iter().any(|param| param.kind == kind);
-    if takes(Kind::Duration) {
+    if takes(ParamKind::Duration) {
         line(format_args!("A duration is a number of seconds, or text: {}.\n", units::DURATIONS));
     }
-    if takes(Kind::Moment) {
+    if takes(ParamKind::Moment) {
         let moments = units::MOMENTS;
         line(format_args!(
             "A time is a number of seconds since the epoch (below 0, before now), or text: {moments}.\n"
         ));
     }
-    if takes(Kind::Size) {
+    if takes(ParamKind::Size) {
         line(format_args!("A size is a number of bytes, or text: {}.\n", units::SIZES));
     }
     line(format_args!("Returns {}: {}\n", spec.returns.kind, spec.returns.doc));

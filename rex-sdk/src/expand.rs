@@ -13,8 +13,8 @@ use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 use rex_core::{Code, Error};
 
-use self::frames::{Begun, Frame};
-pub(crate) use self::utf16::{Decoded, MARK, Unmarked, Wide, decode};
+use self::frames::{Frame, NextFrame};
+pub(crate) use self::utf16::{DecodedReader, MARK, UnmarkedSource, WideEncoding, decode};
 use crate::os::{Source, SourceState};
 
 /// Number of bytes that identify the format.
@@ -26,7 +26,7 @@ const XZ_KIB: u32 = 256;
 
 /// A compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum CompressionFormat {
     Gzip,
     Zstandard,
     Xz,
@@ -36,7 +36,7 @@ pub(crate) enum Format {
 /// The supported formats, for messages.
 pub(crate) const READ: &str = "gzip, Zstandard, xz or bzip2";
 
-impl Format {
+impl CompressionFormat {
     /// Returns the format of data that starts like this, if it is supported.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
@@ -88,17 +88,17 @@ pub(crate) fn unread(format: &str, path: &str) -> Error {
 
 /// The reason why a damaged or truncated file could not be read further. The data before the damage is correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Damage(String);
+pub(crate) struct FileDamage(String);
 
-impl fmt::Display for Damage {
+impl fmt::Display for FileDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Damage {}
+impl std::error::Error for FileDamage {}
 
-impl Damage {
+impl FileDamage {
     /// Returns the damage that an error reports, if any.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -106,7 +106,7 @@ impl Damage {
 }
 
 fn damage(why: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Damage(why.into()))
+    io::Error::new(io::ErrorKind::InvalidData, FileDamage(why.into()))
 }
 
 /// Returns the error of data that would take too much memory.
@@ -116,14 +116,14 @@ fn too_far() -> io::Error {
 }
 
 /// The contents of a compressed file. Their size is unknown, and they can only be read from start to end.
-pub(crate) struct Expanded<R: Read> {
-    format: Format,
-    part: Part<BufReader<Input<R>>>,
-    failed: Failed,
+pub(crate) struct ExpandedReader<R: Read> {
+    format: CompressionFormat,
+    part: CompressedPart<BufReader<DecoderInput<R>>>,
+    failed: SharedError,
 }
 
 /// The parts of a compressed file, one after the other: members of gzip, frames of Zstandard, streams of xz and bzip2.
-enum Part<R: Read> {
+enum CompressedPart<R: Read> {
     Start(R),
     Between(R),
     Gzip(Box<GzDecoder<R>>),
@@ -131,18 +131,18 @@ enum Part<R: Read> {
     Xz(Box<XzReader<R>>),
     Bzip2(Box<BzDecoder<R>>),
     /// Everything was read, or reading failed for this reason.
-    Over(Option<Damage>),
+    Over(Option<FileDamage>),
 }
 
 /// The error of the reader below a decoder, which the decoder would replace with its own.
-type Failed = Arc<Mutex<Option<io::Error>>>;
+type SharedError = Arc<Mutex<Option<io::Error>>>;
 
-struct Input<R> {
+struct DecoderInput<R> {
     inner: R,
-    failed: Failed,
+    failed: SharedError,
 }
 
-impl<R: Read> Read for Input<R> {
+impl<R: Read> Read for DecoderInput<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer).map_err(|error| {
             let told = io::Error::from(error.kind());
@@ -152,25 +152,25 @@ impl<R: Read> Read for Input<R> {
     }
 }
 
-impl<R: Read> Expanded<R> {
-    pub(crate) fn new(format: Format, compressed: R) -> Self {
-        let failed = Failed::default();
-        let input = Input { inner: compressed, failed: failed.clone() };
-        Self { format, part: Part::Start(BufReader::with_capacity(64 << 10, input)), failed }
+impl<R: Read> ExpandedReader<R> {
+    pub(crate) fn new(format: CompressionFormat, compressed: R) -> Self {
+        let failed = SharedError::default();
+        let input = DecoderInput { inner: compressed, failed: failed.clone() };
+        Self { format, part: CompressedPart::Start(BufReader::with_capacity(64 << 10, input)), failed }
     }
 
     /// Starts the next part.
-    fn begin(&self, input: BufReader<Input<R>>) -> io::Result<Part<BufReader<Input<R>>>> {
+    fn begin(&self, input: BufReader<DecoderInput<R>>) -> io::Result<CompressedPart<BufReader<DecoderInput<R>>>> {
         Ok(match self.format {
-            Format::Gzip => Part::Gzip(Box::new(GzDecoder::new(input))),
-            Format::Bzip2 => Part::Bzip2(Box::new(BzDecoder::new(input))),
-            Format::Xz => {
+            CompressionFormat::Gzip => CompressedPart::Gzip(Box::new(GzDecoder::new(input))),
+            CompressionFormat::Bzip2 => CompressedPart::Bzip2(Box::new(BzDecoder::new(input))),
+            CompressionFormat::Xz => {
                 let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX - XZ_KIB) + XZ_KIB;
-                Part::Xz(Box::new(XzReader::new_mem_limit(input, false, kib)))
+                CompressedPart::Xz(Box::new(XzReader::new_mem_limit(input, false, kib)))
             }
-            Format::Zstandard => match frames::begin(input)? {
-                Begun::Frame(frame) => Part::Zstandard(frame),
-                Begun::Skipped(input) => Part::Between(input),
+            CompressionFormat::Zstandard => match frames::begin(input)? {
+                NextFrame::Frame(frame) => CompressedPart::Zstandard(frame),
+                NextFrame::Skipped(input) => CompressedPart::Between(input),
             },
         })
     }
@@ -178,28 +178,28 @@ impl<R: Read> Expanded<R> {
     /// Reads from the current part; at its end, starts the next step and returns `None`.
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let count = match &mut self.part {
-            Part::Start(_) | Part::Between(_) => 0,
-            Part::Gzip(decoder) => decoder.read(buffer)?,
-            Part::Zstandard(frame) => frame.read(buffer)?,
-            Part::Xz(decoder) => decoder.read(buffer)?,
-            Part::Bzip2(decoder) => decoder.read(buffer)?,
-            Part::Over(None) => return Ok(Some(0)),
-            Part::Over(Some(why)) => return Err(io::Error::new(io::ErrorKind::InvalidData, why.clone())),
+            CompressedPart::Start(_) | CompressedPart::Between(_) => 0,
+            CompressedPart::Gzip(decoder) => decoder.read(buffer)?,
+            CompressedPart::Zstandard(frame) => frame.read(buffer)?,
+            CompressedPart::Xz(decoder) => decoder.read(buffer)?,
+            CompressedPart::Bzip2(decoder) => decoder.read(buffer)?,
+            CompressedPart::Over(None) => return Ok(Some(0)),
+            CompressedPart::Over(Some(why)) => return Err(io::Error::new(io::ErrorKind::InvalidData, why.clone())),
         };
         if count > 0 {
             return Ok(Some(count));
         }
-        self.part = match std::mem::replace(&mut self.part, Part::Over(None)) {
-            Part::Start(input) => self.begin(input)?,
-            Part::Between(mut input) => match after_padding(&mut input)? {
+        self.part = match std::mem::replace(&mut self.part, CompressedPart::Over(None)) {
+            CompressedPart::Start(input) => self.begin(input)?,
+            CompressedPart::Between(mut input) => match after_padding(&mut input)? {
                 true => self.begin(input)?,
                 false => return Ok(Some(0)),
             },
-            Part::Gzip(decoder) => Part::Between(decoder.into_inner()),
-            Part::Zstandard(frame) => Part::Between(frame.into_inner()),
-            Part::Xz(decoder) => Part::Between(decoder.into_inner()),
-            Part::Bzip2(decoder) => Part::Between(decoder.into_inner()),
-            Part::Over(_) => return Ok(Some(0)),
+            CompressedPart::Gzip(decoder) => CompressedPart::Between(decoder.into_inner()),
+            CompressedPart::Zstandard(frame) => CompressedPart::Between(frame.into_inner()),
+            CompressedPart::Xz(decoder) => CompressedPart::Between(decoder.into_inner()),
+            CompressedPart::Bzip2(decoder) => CompressedPart::Between(decoder.into_inner()),
+            CompressedPart::Over(_) => return Ok(Some(0)),
         };
         Ok(None)
     }
@@ -210,7 +210,7 @@ impl<R: Read> Expanded<R> {
             return error;
         }
         match error.kind() {
-            _ if Damage::of(&error).is_some() => error,
+            _ if FileDamage::of(&error).is_some() => error,
             io::ErrorKind::OutOfMemory => too_far(),
             io::ErrorKind::UnexpectedEof => damage("the compressed data ends too early"),
             _ if error.get_ref().is_some_and(|inner| inner.is::<Error>()) => error,
@@ -240,7 +240,7 @@ fn after_padding(input: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-impl<R: Read> Read for Expanded<R> {
+impl<R: Read> Read for ExpandedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -252,8 +252,8 @@ impl<R: Read> Read for Expanded<R> {
                 Err(error) => {
                     let error = self.told(error);
                     // Further reads return this error again; a failed decoder is not used again.
-                    let why = Damage::of(&error).cloned().unwrap_or_else(|| Damage(error.to_string()));
-                    self.part = Part::Over(Some(why));
+                    let why = FileDamage::of(&error).cloned().unwrap_or_else(|| FileDamage(error.to_string()));
+                    self.part = CompressedPart::Over(Some(why));
                     return Err(error);
                 }
             }
@@ -261,7 +261,7 @@ impl<R: Read> Read for Expanded<R> {
     }
 }
 
-impl<R: Read + Send> Source for Expanded<R> {
+impl<R: Read + Send> Source for ExpandedReader<R> {
     fn size(&self) -> u64 {
         0
     }
@@ -287,12 +287,12 @@ fn read_into(reader: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// A reader of a file that shares no position with others.
-pub(crate) struct At<'m> {
+pub(crate) struct OffsetReader<'m> {
     pub(crate) source: &'m dyn Source,
     pub(crate) offset: u64,
 }
 
-impl Read for At<'_> {
+impl Read for OffsetReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read_at(buffer, self.offset)?;
         self.offset += count as u64;
@@ -301,15 +301,15 @@ impl Read for At<'_> {
 }
 
 /// A file that is not read: every read returns this error.
-pub(crate) struct Unread(pub(crate) Error);
+pub(crate) struct FailingReader(pub(crate) Error);
 
-impl Read for Unread {
+impl Read for FailingReader {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::Error::other(self.0.clone()))
     }
 }
 
-impl Source for Unread {
+impl Source for FailingReader {
     fn size(&self) -> u64 {
         0
     }
@@ -350,9 +350,9 @@ mod tests {
     }
 
     fn expand(compressed: &[u8]) -> io::Result<Vec<u8>> {
-        let format = Format::of(compressed).expect("a format");
+        let format = CompressionFormat::of(compressed).expect("a format");
         let mut expanded = Vec::new();
-        Expanded::new(format, io::Cursor::new(compressed.to_vec())).read_to_end(&mut expanded)?;
+        ExpandedReader::new(format, io::Cursor::new(compressed.to_vec())).read_to_end(&mut expanded)?;
         Ok(expanded)
     }
 
@@ -375,11 +375,11 @@ mod tests {
                 assert_eq!(expand(&[&compressed[..], &vec![0; zeros]].concat()).unwrap(), text, "{zeros}");
             }
             let error = expand(&[&compressed[..], b"\0rest"].concat()).unwrap_err();
-            assert!(Damage::of(&error).is_some(), "{error:?}");
+            assert!(FileDamage::of(&error).is_some(), "{error:?}");
         }
-        assert_eq!(Format::of(b"\x1f\x8b\x09"), None);
-        assert_eq!(Format::of(b"\x28\xb5\x2f"), None);
-        assert_eq!(Format::of(b"BZh is how this text begins"), None);
+        assert_eq!(CompressionFormat::of(b"\x1f\x8b\x09"), None);
+        assert_eq!(CompressionFormat::of(b"\x28\xb5\x2f"), None);
+        assert_eq!(CompressionFormat::of(b"BZh is how this text begins"), None);
     }
 
     #[test]
@@ -393,16 +393,16 @@ mod tests {
             }
             let mut damaged = whole.clone();
             damaged[whole.len() - 4] ^= 0x10;
-            assert!(Damage::of(&expand(&damaged).unwrap_err()).is_some(), "another checksum, size or end");
+            assert!(FileDamage::of(&expand(&damaged).unwrap_err()).is_some(), "another checksum, size or end");
         }
     }
 
     #[test]
     fn what_comes_before_the_damage_is_read_and_the_damage_is_told_again() {
         let text: Vec<u8> = (0..50_000_u32).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
-        for format in [Format::Gzip, Format::Zstandard] {
+        for format in [CompressionFormat::Gzip, CompressionFormat::Zstandard] {
             let whole = compress(format, text.as_slice(), u64::MAX).unwrap();
-            let mut expanded = Expanded::new(format, io::Cursor::new(whole[..whole.len() / 2].to_vec()));
+            let mut expanded = ExpandedReader::new(format, io::Cursor::new(whole[..whole.len() / 2].to_vec()));
             let mut read = Vec::new();
             let error = expanded.read_to_end(&mut read).unwrap_err();
             assert!(read.len() > text.len() / 3 && text.starts_with(&read), "{format:?}: {}", read.len());
@@ -448,13 +448,13 @@ mod tests {
             }
         }
         for (format, whole) in [
-            (Format::Gzip, gzip(b"one")),
-            (Format::Zstandard, ZSTD.to_vec()),
-            (Format::Xz, XZ.to_vec()),
-            (Format::Bzip2, BZIP2.to_vec()),
+            (CompressionFormat::Gzip, gzip(b"one")),
+            (CompressionFormat::Zstandard, ZSTD.to_vec()),
+            (CompressionFormat::Xz, XZ.to_vec()),
+            (CompressionFormat::Bzip2, BZIP2.to_vec()),
         ] {
             let source = io::Cursor::new(whole[..whole.len() - 1].to_vec()).chain(Broken);
-            let error = Expanded::new(format, source).read_to_end(&mut Vec::new()).unwrap_err();
+            let error = ExpandedReader::new(format, source).read_to_end(&mut Vec::new()).unwrap_err();
             assert_eq!(error.to_string(), "broken", "{format:?}");
         }
     }
@@ -464,7 +464,7 @@ mod tests {
         let bomb = gzip(&vec![0; 64 << 20]);
         assert!(bomb.len() < 100_000);
         let mut piece = vec![1; 1 << 16];
-        let mut expanded = Expanded::new(Format::Gzip, io::Cursor::new(bomb));
+        let mut expanded = ExpandedReader::new(CompressionFormat::Gzip, io::Cursor::new(bomb));
         expanded.read_exact(&mut piece).unwrap();
         assert!(piece.iter().all(|byte| *byte == 0));
     }

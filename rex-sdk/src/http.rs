@@ -17,10 +17,10 @@ use ureq_proto::BodyMode;
 use ureq_proto::client::state::RecvBody;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
-use crate::answer::{Form, tell, wrong};
-use crate::connection::{Line, deadline, failed};
+use crate::answer::{BodyForm, tell, wrong};
+use crate::connection::{OpenConnection, deadline, failed};
 use crate::tls::{Checker, secure};
-use crate::{Args, Kind, Literal, Param, Session};
+use crate::{Args, Literal, Param, ParamKind, Session};
 
 /// Maximum size of the response headers, in bytes, including those of interim (1xx) responses.
 const HEADER_BYTES: usize = rex_core::bounds::HTTP_HEADER_BYTES;
@@ -42,47 +42,47 @@ const HARMLESS: [HeaderName; 9] = [
     USER_AGENT,
 ];
 
-pub(crate) const URL: Param = Param::required("url", Kind::Text, "The URL: `http` or `https`.")
-    .of(crate::Form::Read(|text| crate::url::url(text).map(drop)));
+pub(crate) const URL: Param = Param::required("url", ParamKind::Text, "The URL: `http` or `https`.")
+    .of(crate::ParamForm::Read(|text| crate::url::url(text).map(drop)));
 pub(crate) const HEADERS: Param = Param::option(
     "headers",
-    Kind::TextMap,
+    ParamKind::TextMap,
     Literal::Null,
     "Headers to send, by their names. `Host` is the option `host`.",
 );
 pub(crate) const REDIRECTS: Param = Param::option(
     "redirects",
-    Kind::Count,
+    ParamKind::Count,
     Literal::Int(5),
     "How many redirects to follow. Each is asked for; one more is returned as the answer that it is.",
 );
 pub(crate) const ADDRESS: Param = Param::option(
     "address",
-    Kind::Text,
+    ParamKind::Text,
     Literal::Null,
     "Connect to this address instead of one that is looked up for the URL's host; `net::connect` is asked for it.",
 );
 pub(crate) const SITE: Param = Param::option(
     "host",
-    Kind::Text,
+    ParamKind::Text,
     Literal::Null,
     "The site to ask the server for, instead of the one that the URL names; the URL with that name is asked for, too.",
 );
 pub(crate) const MAX_BYTES: Param = Param::option(
     "max_bytes",
-    Kind::Size,
+    ParamKind::Size,
     Literal::Null,
     "How long the body may be, else the call fails; by default, and at most, as the limit `file_bytes` says.",
 );
 pub(crate) const AS_BYTES: Param = Param::option(
     "bytes",
-    Kind::Bool,
+    ParamKind::Bool,
     Literal::Bool(false),
     "Return the body as bytes, as it came: compressed, if it was.",
 );
 pub(crate) const AS_JSON: Param = Param::option(
     "json",
-    Kind::Bool,
+    ParamKind::Bool,
     Literal::Bool(false),
     "Ask for JSON, and return what the body says as `json` instead of `body`. Of a body that is no JSON, `json` is `()`, `body` holds it, and `why` says where.",
 );
@@ -92,7 +92,7 @@ pub(crate) const ANSWER: &str = "`status` (404, for instance: whatever the serve
      name with `, ` between), `body`, and `url`, where redirects led to. A body that cannot be told as it was asked for is `()`, and is in `bytes`, with `why`.";
 
 /// A request of a script.
-pub(crate) struct Asked {
+pub(crate) struct HttpRequest {
     method: Method,
     url: Url,
     headers: HeaderMap,
@@ -120,18 +120,18 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     }
     let (mut headers, site) = headers_and_site(args)?;
     let form = match method {
-        Method::HEAD => Form::None,
-        _ if args.flag("json")? => Form::Json,
-        _ if args.flag("bytes")? => Form::Bytes,
-        _ => Form::Text,
+        Method::HEAD => BodyForm::None,
+        _ if args.flag("json")? => BodyForm::Json,
+        _ if args.flag("bytes")? => BodyForm::Bytes,
+        _ => BodyForm::Text,
     };
-    if form == Form::Json {
+    if form == BodyForm::Json {
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
     }
     if body.is_some() {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     }
-    let asked = Asked {
+    let asked = HttpRequest {
         method,
         url: url(args)?,
         site,
@@ -211,7 +211,7 @@ fn headers(args: &Args) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-impl Asked {
+impl HttpRequest {
     /// Makes the request and follows redirects. Obtains the grants for a URL before it looks up any address.
     fn make(mut self, session: &Session<'_>) -> Result<(Url, Response<()>, Vec<u8>), Error> {
         loop {
@@ -223,7 +223,9 @@ impl Asked {
             let next = crate::url::join(&self.url, next).map_err(|error| {
                 Error::new(Code::Unsupported, format!("`{}` redirects: {error}", self.url.as_str().escape_debug()))
             })?;
-            let Some(method) = self.goes_on(answer.status(), &next) else { return Ok((self.url, answer, body)) };
+            let Some(method) = self.redirect_method(answer.status(), &next) else {
+                return Ok((self.url, answer, body));
+            };
             self.redirects -= 1;
             let same =
                 (next.scheme(), next.host(), next.port()) == (self.url.scheme(), self.url.host(), self.url.port());
@@ -245,7 +247,7 @@ impl Asked {
     /// Returns the method with which a redirect is followed; `None` if it must not be followed. Only POST becomes GET,
     /// as in browsers: PUT and DELETE never turn into a read. A request with its own address or site never moves to
     /// another host.
-    fn goes_on(&self, status: StatusCode, next: &Url) -> Option<Method> {
+    fn redirect_method(&self, status: StatusCode, next: &Url) -> Option<Method> {
         let elsewhere = next.host() != self.url.host();
         if elsewhere && (self.address.is_some() || self.site.is_some()) {
             return None;
@@ -280,7 +282,7 @@ impl Asked {
     fn send(&self, session: &Session<'_>) -> Result<(Response<()>, Vec<u8>), Error> {
         let (host, tls) = (self.url.host(), self.url.scheme() == "https");
         let at = self.address.as_ref().unwrap_or(host);
-        let line = Line::open(session, at, self.url.port(), tls, self.deadline)?;
+        let line = OpenConnection::open(session, at, self.url.port(), tls, self.deadline)?;
         if !tls || line.assumed {
             return self.exchange(line);
         }
@@ -308,7 +310,7 @@ impl Asked {
             request = request.header(CONTENT_LENGTH, self.body.len());
         }
         let request = request.body(()).map_err(|_| Error::validation("the request holds what HTTP cannot say"))?;
-        let mut wire = Wire { stream, host, input: Vec::new(), block: vec![0; BLOCK], ended: false };
+        let mut wire = HttpWire { stream, host, input: Vec::new(), block: vec![0; BLOCK], ended: false };
         let mut call = Call::new(request).map_err(broken)?.proceed();
         // Room for all headers within the limits of arguments; larger headers are an error.
         let mut out = vec![0; HEADER_BYTES];
@@ -351,7 +353,7 @@ impl Asked {
     fn body(
         &self,
         mut call: Call<RecvBody>,
-        wire: &mut Wire<'_, impl Read + Write>,
+        wire: &mut HttpWire<'_, impl Read + Write>,
         status: StatusCode,
     ) -> Result<Vec<u8>, Error> {
         let (mut body, mut out) = (Vec::new(), vec![0; BLOCK]);
@@ -403,7 +405,7 @@ fn redirect(answer: &Response<()>) -> Option<&str> {
 }
 
 /// The bytes of a connection, and those that were received but not parsed yet.
-struct Wire<'h, S> {
+struct HttpWire<'h, S> {
     stream: S,
     host: &'h RemoteHost,
     input: Vec<u8>,
@@ -411,7 +413,7 @@ struct Wire<'h, S> {
     ended: bool,
 }
 
-impl<S: Read + Write> Wire<'_, S> {
+impl<S: Read + Write> HttpWire<'_, S> {
     fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).map_err(|error| failed(self.host, error))
     }

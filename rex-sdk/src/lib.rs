@@ -8,7 +8,7 @@
 //! | [`spec`] | [`OpSpec`], the declaration of an operation, and the trait [`Operation`] |
 //! | [`args`] | [`Args`], arguments that were checked against the declaration |
 //! | [`session`] | [`Session`], which calls operations: counts and records them, and catches panics |
-//! | [`lines`] | [`Lines`], the lines of an open file, read on demand |
+//! | [`lines`] | [`FileLines`], the lines of an open file, read on demand |
 //! | [`ops`] | the operations, one file each, and the slice of all of them, [`OPS`] |
 //! | `host` | the real operating system, the only place with system calls |
 //! | [`overlay`] | a system that keeps changes in memory over another one: plans |
@@ -57,10 +57,10 @@ pub use args::Args;
 pub use groups::known_groups;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub use host::HostOs;
-pub use lines::Lines;
+pub use lines::FileLines;
 pub use mem::MemOs;
 pub use ops::OPS;
 pub use os::{Files, Os, OsError, Processes, Services, System};
 pub use overlay::Overlay;
 pub use session::Session;
-pub use spec::{Answer, Example, Form, Kind, Literal, Op, OpSpec, Operation, Param, Returns};
+pub use spec::{CallExample, Literal, Op, OpAnswer, OpSpec, Operation, Param, ParamForm, ParamKind, ReturnSpec};

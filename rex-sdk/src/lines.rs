@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rex_core::limits::exceeded;
 use rex_core::{Code, Error, Run, Value};
 
-use crate::expand::{self, Decoded, Expanded, Format, MARK, Wide};
+use crate::expand::{self, CompressionFormat, DecodedReader, ExpandedReader, MARK, WideEncoding};
 use crate::os::{Source, io_error};
-use crate::session::Metered;
+use crate::session::MeteredFile;
 
 /// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
@@ -17,11 +17,11 @@ const BLOCK: usize = 64 << 10;
 /// The lines of an open file, which can be read several times. If the file grows, they end where it ended when it was
 /// opened.
 #[derive(Clone)]
-pub struct Lines {
-    origin: Origin,
+pub struct FileLines {
+    origin: LinesOrigin,
     /// The size of the file when it was opened, in bytes.
     size: u64,
-    format: Option<Format>,
+    format: Option<CompressionFormat>,
     /// `true` if the file is in another encoding or has a byte order mark.
     decoded: bool,
     id: String,
@@ -32,37 +32,37 @@ pub struct Lines {
 }
 
 #[derive(Clone)]
-enum Origin {
+enum LinesOrigin {
     File(Arc<Mutex<Box<dyn Source>>>),
     /// A file of unknown size, such as those of `/proc`, which not every system can read at an offset.
     Memory(Arc<[u8]>),
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for FileLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("FileLines").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl Lines {
+impl FileLines {
     /// Takes over a file that was opened for an operation.
     ///
     /// # Errors
     /// If the size of the file is unknown and it cannot be read.
-    pub(crate) fn new(file: Metered<'_>, operation: &'static str) -> Result<Self, Error> {
+    pub(crate) fn new(file: MeteredFile<'_>, operation: &'static str) -> Result<Self, Error> {
         let (id, start, size) = (file.id().to_owned(), file.start(), file.size());
-        if let Some(format) = Format::unread(&start) {
+        if let Some(format) = CompressionFormat::unread(&start) {
             return Err(expand::unread(format, &id));
         }
         let (origin, size) = if size == 0 {
             let bytes = file.read_all()?;
             let size = bytes.len() as u64;
-            (Origin::Memory(bytes.into()), size)
+            (LinesOrigin::Memory(bytes.into()), size)
         } else {
-            (Origin::File(Arc::new(Mutex::new(file.into_source()))), size)
+            (LinesOrigin::File(Arc::new(Mutex::new(file.into_source()))), size)
         };
-        let decoded = Wide::of(&start).is_some() || start.starts_with(MARK);
-        let format = Format::of(&start);
+        let decoded = WideEncoding::of(&start).is_some() || start.starts_with(MARK);
+        let format = CompressionFormat::of(&start);
         Ok(Self { origin, size, format, decoded, id, operation, lossy: false, skip: 0, max: u64::MAX })
     }
 
@@ -78,21 +78,21 @@ impl Lines {
 
     /// Reads the lines from the first one on.
     #[must_use]
-    pub fn read(&self) -> Reading {
-        let plain = At { origin: self.origin.clone(), offset: 0, size: self.size };
+    pub fn read(&self) -> LinesReading {
+        let plain = LinesReader { origin: self.origin.clone(), offset: 0, size: self.size };
         let reader: Box<dyn Read + Send> = match self.format {
-            Some(format) => Box::new(Decoded::new(Expanded::new(format, plain))),
-            None if self.decoded => Box::new(Decoded::new(plain)),
+            Some(format) => Box::new(DecodedReader::new(ExpandedReader::new(format, plain))),
+            None if self.decoded => Box::new(DecodedReader::new(plain)),
             None => Box::new(plain),
         };
-        let reader = BufReader::with_capacity(BLOCK, Counted { reader, bytes: 0 });
-        Reading { reader, line: Vec::new(), skip: self.skip, left: self.max, lines: self.clone() }
+        let reader = BufReader::with_capacity(BLOCK, CountedReader { reader, bytes: 0 });
+        LinesReading { reader, line: Vec::new(), skip: self.skip, left: self.max, lines: self.clone() }
     }
 
     /// Reads all lines into one list.
     ///
     /// # Errors
-    /// If they take more than the limit `file_bytes`, and as [`Reading::next`].
+    /// If they take more than the limit `file_bytes`, and as [`LinesReading::next`].
     pub fn collect(&self, run: &Run) -> Result<Vec<Value>, Error> {
         let limit = run.limits().file_bytes;
         let (mut reading, mut all, mut held) = (self.read(), Vec::new(), 0);
@@ -113,21 +113,21 @@ impl Lines {
 }
 
 /// One pass over the lines of a file.
-pub struct Reading {
-    reader: BufReader<Counted>,
+pub struct LinesReading {
+    reader: BufReader<CountedReader>,
     line: Vec<u8>,
     skip: u64,
     left: u64,
-    lines: Lines,
+    lines: FileLines,
 }
 
-impl fmt::Debug for Reading {
+impl fmt::Debug for LinesReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading").field("lines", &self.lines).finish_non_exhaustive()
+        f.debug_struct("LinesReading").field("lines", &self.lines).finish_non_exhaustive()
     }
 }
 
-impl Reading {
+impl LinesReading {
     /// Returns the next line without its end; `None` after the last one. The bytes read count toward the budget of the
     /// run.
     ///
@@ -197,26 +197,26 @@ pub(crate) fn content(line: &[u8]) -> &[u8] {
 }
 
 /// A reader of a file up to where it ended when it was opened.
-struct At {
-    origin: Origin,
+struct LinesReader {
+    origin: LinesOrigin,
     offset: u64,
     size: u64,
 }
 
-impl Read for At {
+impl Read for LinesReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.size.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let room = buffer.len().min(left);
         let Some(buffer) = buffer.get_mut(..room).filter(|buffer| !buffer.is_empty()) else { return Ok(0) };
         let count = match &self.origin {
-            Origin::File(source) => {
+            LinesOrigin::File(source) => {
                 let count = source.lock().unwrap_or_else(PoisonError::into_inner).read_at(buffer, self.offset)?;
                 if count == 0 {
                     return Err(io::Error::other("the file was cut while its lines were still to be read"));
                 }
                 count
             }
-            Origin::Memory(bytes) => {
+            LinesOrigin::Memory(bytes) => {
                 let rest = usize::try_from(self.offset).ok().and_then(|offset| bytes.get(offset..));
                 rest.unwrap_or_default().read(buffer)?
             }
@@ -227,12 +227,12 @@ impl Read for At {
 }
 
 /// A reader that counts the bytes read.
-struct Counted {
+struct CountedReader {
     reader: Box<dyn Read + Send>,
     bytes: u64,
 }
 
-impl Read for Counted {
+impl Read for CountedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
         self.bytes += count as u64;

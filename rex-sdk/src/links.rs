@@ -12,7 +12,7 @@ const MAX_LINKS: usize = rex_core::bounds::LINKS;
 
 /// The treatment of a link in the last component of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Last {
+pub(crate) enum FinalLink {
     /// Follow it: the name means its target.
     Cross,
     /// Keep it: the name means the link itself.
@@ -23,7 +23,7 @@ pub(crate) enum Last {
 /// link points to. Missing components keep their names. `read_link` returns the target if a name is a link.
 pub(crate) fn canonical(
     path: &AbsPath,
-    last: Last,
+    last: FinalLink,
     mut read_link: impl FnMut(&AbsPath) -> io::Result<Option<Vec<u8>>>,
 ) -> Result<AbsPath, OsError> {
     let mut found = AbsPath::root();
@@ -44,7 +44,7 @@ pub(crate) fn canonical(
             continue;
         }
         let next = found.entry(&part).map_err(too_long)?;
-        if gone.is_none() && !(todo.is_empty() && last == Last::Keep) {
+        if gone.is_none() && !(todo.is_empty() && last == FinalLink::Keep) {
             match read_link(&next) {
                 Ok(None) => {}
                 Ok(Some(target)) => {
@@ -91,7 +91,7 @@ mod tests {
         ("/top", "../.."),
     ];
 
-    fn follow(path: &str, last: Last) -> Result<String, String> {
+    fn follow(path: &str, last: FinalLink) -> Result<String, String> {
         let read_link = |path: &AbsPath| match LINKS.iter().find(|(name, _)| *name == path.as_str()) {
             Some((_, target)) => Ok(Some(target.as_bytes().to_vec())),
             None if path.as_str().starts_with("/gone") => Err(io::ErrorKind::NotFound.into()),
@@ -113,10 +113,10 @@ mod tests {
             ("/top", "/"),
             ("/gone/x", "/gone/x"),
         ] {
-            assert_eq!(follow(path, Last::Cross).as_deref(), Ok(found), "{path}");
+            assert_eq!(follow(path, FinalLink::Cross).as_deref(), Ok(found), "{path}");
         }
-        assert_eq!(follow("/b/up/a", Last::Keep).as_deref(), Ok("/a"));
-        assert!(follow("/loop/x", Last::Cross).unwrap_err().contains("circle"));
-        assert_eq!(follow("/lost", Last::Cross).unwrap_err(), "entity not found");
+        assert_eq!(follow("/b/up/a", FinalLink::Keep).as_deref(), Ok("/a"));
+        assert!(follow("/loop/x", FinalLink::Cross).unwrap_err().contains("circle"));
+        assert_eq!(follow("/lost", FinalLink::Cross).unwrap_err(), "entity not found");
     }
 }

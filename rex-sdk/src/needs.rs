@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use rex_core::action::{AnyAction, fs};
 use rex_core::resource::{AnyResource, Fact, Host};
-use rex_core::{AbsPath, Action, ActionSpec, Error, Need, Resource, Value, Width};
+use rex_core::{AbsPath, Action, ActionSpec, Error, Need, NeedWidth, Resource, Value};
 
-use crate::{Args, Kind, OpSpec};
+use crate::{Args, OpSpec, ParamKind};
 
 /// Directories that are symbolic links on most systems, with their targets. Access by such a name also needs a permit
 /// for the target.
@@ -30,7 +30,7 @@ const UNKNOWN: i64 = i64::MAX;
 
 /// Lists what a call needs. A call with invalid arguments needs nothing.
 pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
-    let mut needs = Needs { args, all: Vec::new() };
+    let mut needs = CallNeeds { args, all: Vec::new() };
     match needs.special(spec.name) {
         Ok(true) => {}
         Ok(false) => needs.plain(spec),
@@ -43,14 +43,14 @@ pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
 /// Returns the need with a pattern in place of the name, if the run with this id generated the name.
 pub(crate) fn generalized(need: Need, run_id: &str) -> Need {
     let spec = need.spec();
-    if *need.width() != Width::This || spec.resource != AbsPath::SPEC || run_id.is_empty() {
+    if *need.width() != NeedWidth::This || spec.resource != AbsPath::SPEC || run_id.is_empty() {
         return need;
     }
     let named = need.resource().id().rsplit_once('/').and_then(|(directory, name)| {
         let (prefix, rest) = name.split_once(run_id).or_else(|| made_up(name))?;
         let suffix = rest.strip_prefix('-').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
         let directory = if directory.is_empty() { "/" } else { directory };
-        Some(Width::Named { directory: directory.to_owned(), prefix: prefix.to_owned(), suffix: suffix.to_owned() })
+        Some(NeedWidth::Named { directory: directory.to_owned(), prefix: prefix.to_owned(), suffix: suffix.to_owned() })
     });
     match named {
         Some(width) => need.with_width(width),
@@ -67,33 +67,33 @@ fn made_up(name: &str) -> Option<(&str, &str)> {
     (end >= ID).then(|| ("rex-", rest.get(end..).unwrap_or_default()))
 }
 
-struct Needs<'a> {
+struct CallNeeds<'a> {
     args: &'a Args,
     all: Vec<Need>,
 }
 
 /// An action without facts.
 #[derive(Debug)]
-struct Plain(&'static ActionSpec);
+struct PlainAction(&'static ActionSpec);
 
-impl AnyAction for Plain {
+impl AnyAction for PlainAction {
     fn spec(&self) -> &'static ActionSpec {
         self.0
     }
     fn facts<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 }
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     /// Adds the needs of actions without facts: each on the only argument, or the only resource, that it can apply to.
     fn plain(&mut self, spec: &OpSpec) {
         for action in spec.needs.iter().filter(|action| action.context.is_empty()) {
             let mut of_kind = spec.required().filter(|param| match param.kind {
-                Kind::Path => action.resource == AbsPath::SPEC,
-                Kind::Unit => action.resource.name == "Unit",
+                ParamKind::Path => action.resource == AbsPath::SPEC,
+                ParamKind::Unit => action.resource.name == "Unit",
                 _ => false,
             });
             let id = match (of_kind.next(), of_kind.next()) {
-                (Some(param), None) if param.kind == Kind::Path => {
+                (Some(param), None) if param.kind == ParamKind::Path => {
                     self.args.path(param.name).map(|path| path.as_str().to_owned())
                 }
                 (Some(param), None) => self.args.unit(param.name).map(|unit| unit.name().to_owned()),
@@ -101,8 +101,8 @@ impl Needs<'_> {
                 _ if action.resource == Host::SPEC => Ok("local".to_owned()),
                 _ => continue,
             };
-            let resource = id.ok().and_then(|id| (action.recall)(&id, &BTreeMap::new()).ok());
-            self.all.extend(resource.map(|resource| Need::shared(Arc::new(Plain(action)), Arc::from(resource))));
+            let resource = id.ok().and_then(|id| (action.from_record)(&id, &BTreeMap::new()).ok());
+            self.all.extend(resource.map(|resource| Need::shared(Arc::new(PlainAction(action)), Arc::from(resource))));
         }
         let aliases: Vec<_> = self.all.iter().flat_map(aliases).collect();
         self.all.extend(aliases);
@@ -113,14 +113,14 @@ impl Needs<'_> {
         self.all.push(need);
     }
 
-    fn path(&mut self, action: impl Action<Resource = AbsPath>, name: &str, width: Width) -> Result<(), Error> {
+    fn path(&mut self, action: impl Action<Resource = AbsPath>, name: &str, width: NeedWidth) -> Result<(), Error> {
         let path = self.args.path(name)?;
         self.add(Need::new(action, path).with_width(width));
         Ok(())
     }
 
     /// Adds the needs of writing this many bytes to a file; `None` if unknown.
-    fn write(&mut self, name: &str, bytes: Option<usize>, width: Width) -> Result<(), Error> {
+    fn write(&mut self, name: &str, bytes: Option<usize>, width: NeedWidth) -> Result<(), Error> {
         let path = self.args.path(name)?;
         let known = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let unknown: &[_] = if known.is_some() { &[] } else { &["bytes"] };
@@ -158,7 +158,7 @@ fn aliases(need: &Need) -> Vec<Need> {
     let renamed = |target: String| {
         let mut attributes = BTreeMap::new();
         need.resource().attributes(&mut |name, fact| drop(attributes.insert(name.to_owned(), Value::from(fact))));
-        let resource: Box<dyn AnyResource> = (need.spec().recall)(&target, &attributes).ok()?;
+        let resource: Box<dyn AnyResource> = (need.spec().from_record)(&target, &attributes).ok()?;
         Some(need.clone().on(Arc::from(resource)))
     };
     known.into_iter().flatten().filter_map(renamed).collect()

@@ -20,15 +20,17 @@ mod processes;
 mod services;
 mod system;
 
-pub use access::Access;
+pub use access::FileAccess;
 pub(crate) use attribute::{ANY_MODE, demand_permission, is_permission};
 pub use brokered::{Broker, Network, Places, Processes, Services, System};
-pub use failure::Failure;
+pub use failure::OsFailure;
 pub(crate) use failure::words;
 pub use network::{Connection, Interface, NetworkTable, Stream};
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use processes::DELETED;
-pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessList, ProcessStatus, Start};
+pub use processes::{
+    FinishedProgram, OpenFile, ProcessDetails, ProcessLimit, ProcessList, ProcessStatus, StartOptions,
+};
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
@@ -54,7 +56,7 @@ pub trait Os: Files + Broker {
 
     /// Returns the value that an operation yields when it was denied on `denied`; `None` keeps the error. An
     /// [`Overlay`](crate::Overlay) returns one in plans that continue after a denial, to find further denials.
-    fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
+    fn denied_result(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
         let _ = (operation, denied);
         None
     }
@@ -95,7 +97,7 @@ pub trait Files: Send + Sync {
 
     /// Creates one directory; its parent must exist. With `like`, its permission bits are bounded by those of the
     /// source, except that the owner can always add entries.
-    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError>;
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<FileAccess>) -> Result<(), OsError>;
 
     /// Removes a file, a symbolic link (never its target), or any other non-directory.
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
@@ -104,7 +106,7 @@ pub trait Files: Send + Sync {
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
 
     /// Opens a regular file for a rename. Nothing changes yet.
-    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError>;
+    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn RenameSource>, OsError>;
 
     /// Truncates a regular file to the size in the grant, or fills it up with zeros, in place. Returns the number of
     /// bytes by which it grows; if that is more than `room`, it does nothing.
@@ -124,7 +126,7 @@ pub trait Files: Send + Sync {
     fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError>;
 
     /// Opens a regular file for a second name. Nothing changes yet.
-    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError>;
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn LinkSource>, OsError>;
 
     /// Returns the names of all extended attributes, in order.
     fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError>;
@@ -145,7 +147,7 @@ pub trait Files: Send + Sync {
 
 /// An open descriptor. Serialized data lacks it; the sender passes it separately.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Opened {
+pub struct OpenDescriptor {
     /// The descriptor.
     #[serde(skip)]
     pub descriptor: Option<std::os::fd::OwnedFd>,
@@ -163,7 +165,7 @@ pub trait Directory {
     ///
     /// # Errors
     /// If the system does not report them.
-    fn access(&self) -> Result<Access, OsError>;
+    fn access(&self) -> Result<FileAccess, OsError>;
 
     /// Returns the metadata of an entry, resolving no other name; for a symbolic link, those of the link.
     ///
@@ -205,11 +207,11 @@ pub struct SourceState {
     /// The size in bytes.
     pub size: u64,
     /// The owner and permission bits.
-    pub access: Access,
+    pub access: FileAccess,
 }
 
 /// A regular file that is about to get another name.
-pub trait Taken {
+pub trait RenameSource {
     /// Returns its size in bytes.
     fn size(&self) -> u64;
 
@@ -222,7 +224,7 @@ pub trait Taken {
 }
 
 /// A regular file that is about to get a second name.
-pub trait Held {
+pub trait LinkSource {
     /// Returns its size in bytes.
     fn size(&self) -> u64;
 
@@ -242,7 +244,7 @@ pub struct WriteOptions {
     pub private: bool,
     /// Owner and permission bits of the source of the contents: from its creation on, the file grants no more than
     /// that.
-    pub like: Option<Access>,
+    pub like: Option<FileAccess>,
 }
 
 /// The type of a directory entry.
@@ -385,7 +387,7 @@ pub enum OsError {
 impl OsError {
     /// Returns the error that a script gets when this happens to `resource`.
     #[must_use]
-    pub fn about(self, resource: &impl Resource) -> Error {
+    pub fn into_error(self, resource: &impl Resource) -> Error {
         let id = resource.id().escape_debug().to_string();
         match self {
             Self::Io(error) => io_error(error, &id),

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::{Timestamp, resource::Unit};
 
 use crate::os::{ProcessLimit, ProcessStatus};
 
 /// The fields of `stat`; see `proc_pid_stat(5)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stat {
+pub(crate) struct ProcessStat {
     name: String,
     state: char,
     pub(crate) parent: u32,
@@ -24,7 +24,7 @@ pub(crate) struct Stat {
     resident_pages: u64,
 }
 
-impl Stat {
+impl ProcessStat {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         // The name may contain anything, including parentheses and line breaks.
         let (name, rest) = (text.split_once('(')?.1).rsplit_once(')')?;
@@ -48,7 +48,7 @@ impl Stat {
     }
 }
 
-impl Stat {
+impl ProcessStat {
     /// Returns `true` if the process has ended and waits to be reaped.
     #[cfg(all(feature = "host", target_os = "linux"))]
     pub(crate) fn has_ended(&self) -> bool {
@@ -58,7 +58,7 @@ impl Stat {
 
 /// Values that are common to all processes of a machine.
 #[derive(Debug, Clone)]
-pub(crate) struct Machine {
+pub(crate) struct MachineClock {
     /// Ticks of the kernel's clock per second.
     pub(crate) ticks: u64,
     /// Size of a page, in bytes.
@@ -69,18 +69,18 @@ pub(crate) struct Machine {
 
 /// Data about a process from outside its `stat`. Unknown values are `None`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct ProcessContext {
     pub(crate) uid: u32,
     pub(crate) user: Option<String>,
     pub(crate) exe: Option<String>,
     pub(crate) unit: Option<String>,
 }
 
-impl Machine {
+impl MachineClock {
     /// Returns the status of a process from its files.
-    pub(crate) fn process(&self, pid: u32, stat: Stat, known: Known) -> ProcessStatus {
-        let Known { uid, user, exe, unit } = known;
-        let identity = Identity { name: stat.name, exe, user, unit, started: stat.started };
+    pub(crate) fn process(&self, pid: u32, stat: ProcessStat, known: ProcessContext) -> ProcessStatus {
+        let ProcessContext { uid, user, exe, unit } = known;
+        let identity = ProcessIdentity { name: stat.name, exe, user, unit, started: stat.started };
         let micros = u128::from(stat.started) * 1_000_000 / u128::from(self.ticks.max(1));
         let started = self.boot.as_micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
         ProcessStatus {
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_what_parts_names() {
-        let machine = Machine { ticks: 100, page: 4096, boot: Timestamp::from_micros(5_000_000) };
-        let stat = Stat::parse(STAT).unwrap();
-        let known = Known { uid: 33, user: Some("www-data".to_owned()), ..Known::default() };
+        let machine = MachineClock { ticks: 100, page: 4096, boot: Timestamp::from_micros(5_000_000) };
+        let stat = ProcessStat::parse(STAT).unwrap();
+        let known = ProcessContext { uid: 33, user: Some("www-data".to_owned()), ..ProcessContext::default() };
         let process = machine.process(4242, stat, known);
         let identity = process.process.identity();
         assert_eq!((&*identity.name, identity.user.as_deref(), process.nice), ("a) b (c", Some("www-data"), -5));

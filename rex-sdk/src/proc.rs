@@ -43,12 +43,12 @@ pub(crate) fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
 
 /// Times of one processor, or of all of them together, in seconds; `proc_stat(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Cpu {
-    /// Seconds for each of [`Cpu::NAMES`].
+pub(crate) struct CpuTimes {
+    /// Seconds for each of [`CpuTimes::NAMES`].
     pub(crate) seconds: [f64; 8],
 }
 
-impl Cpu {
+impl CpuTimes {
     pub(crate) const NAMES: [&'static str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
     /// Returns the difference from an earlier state.
@@ -73,11 +73,12 @@ impl Cpu {
 
 /// Returns the processors: `cpu` for all of them, `cpu0`, ...
 #[expect(clippy::cast_precision_loss, reason = "ticks of a machine that has not run for millions of years")]
-pub(crate) fn cpus(stat: &str) -> BTreeMap<String, Cpu> {
+pub(crate) fn cpus(stat: &str) -> BTreeMap<String, CpuTimes> {
     let cpu = |line: &str| {
         let (name, rest) = line.split_once(' ')?;
         let ticks = numbers::<8>(rest)?;
-        name.starts_with("cpu").then(|| (name.to_owned(), Cpu { seconds: ticks.map(|ticks| ticks / TICKS as f64) }))
+        name.starts_with("cpu")
+            .then(|| (name.to_owned(), CpuTimes { seconds: ticks.map(|ticks| ticks / TICKS as f64) }))
     };
     stat.lines().filter_map(cpu).collect()
 }
@@ -108,7 +109,7 @@ pub(crate) fn pressure(text: &str) -> Value {
 
 /// Counters of reads from and writes to a disk; `proc_diskstats(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Disk {
+pub(crate) struct DiskCounters {
     pub(crate) reads: u64,
     pub(crate) read_bytes: u64,
     pub(crate) read_ms: u64,
@@ -119,7 +120,7 @@ pub(crate) struct Disk {
     pub(crate) busy_ms: u64,
 }
 
-impl Disk {
+impl DiskCounters {
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             reads: self.reads.saturating_sub(before.reads),
@@ -134,11 +135,11 @@ impl Disk {
     }
 }
 
-pub(crate) fn disks(text: &str) -> BTreeMap<String, Disk> {
+pub(crate) fn disks(text: &str) -> BTreeMap<String, DiskCounters> {
     let disk = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let count = |place: usize| fields.get(place)?.parse::<u64>().ok();
-        let disk = Disk {
+        let disk = DiskCounters {
             reads: count(3)?,
             read_bytes: count(5)?.saturating_mul(SECTOR),
             read_ms: count(6)?,
@@ -228,7 +229,7 @@ pub(crate) fn current_sessions(bytes: &[u8], runs: impl Fn(i32) -> bool) -> Vec<
 
 /// An Internet socket; `proc_pid_net(5)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Socket {
+pub(crate) struct SocketRow {
     pub(crate) local: (IpAddr, u16),
     pub(crate) remote: (IpAddr, u16),
     pub(crate) state: u8,
@@ -239,11 +240,11 @@ pub(crate) struct Socket {
 }
 
 /// Parses the sockets of `tcp`, `udp6`, ...
-pub(crate) fn sockets(text: &str) -> Vec<Socket> {
+pub(crate) fn sockets(text: &str) -> Vec<SocketRow> {
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (sending, receiving) = fields.get(4)?.split_once(':')?;
-        Some(Socket {
+        Some(SocketRow {
             local: endpoint(fields.get(1)?)?,
             remote: endpoint(fields.get(2)?)?,
             state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
@@ -316,7 +317,7 @@ pub(crate) fn unix_sockets(text: &str) -> Vec<UnixSocket> {
 
 /// A route: destination network, gateway and interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Route {
+pub(crate) struct RouteRow {
     pub(crate) destination: IpAddr,
     pub(crate) bits: u32,
     pub(crate) gateway: Option<IpAddr>,
@@ -329,13 +330,13 @@ const USED: u64 = 1;
 const REJECTED: u64 = 0x200;
 
 /// Parses the routes of `route`; `proc_pid_net(5)`.
-pub(crate) fn routes(text: &str) -> Vec<Route> {
+pub(crate) fn routes(text: &str) -> Vec<RouteRow> {
     let route = |fields: Vec<&str>| {
         let address = |place: usize| fields.get(place).filter(|text| text.len() == 8).and_then(|text| words(text));
         let IpAddr::V4(mask) = address(7)? else { return None };
         let flags = u64::from_str_radix(fields.get(3)?, 16).ok()?;
         (flags & USED != 0 && flags & REJECTED == 0).then_some(())?;
-        Some(Route {
+        Some(RouteRow {
             destination: address(1)?,
             bits: mask.to_bits().count_ones(),
             gateway: address(2).filter(|gateway| !gateway.is_unspecified()),
@@ -347,7 +348,7 @@ pub(crate) fn routes(text: &str) -> Vec<Route> {
 }
 
 /// Parses the routes of `ipv6_route`, where addresses are in network byte order.
-pub(crate) fn routes6(text: &str) -> Vec<Route> {
+pub(crate) fn routes6(text: &str) -> Vec<RouteRow> {
     let route = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let address = |place: usize| {
@@ -356,7 +357,7 @@ pub(crate) fn routes6(text: &str) -> Vec<Route> {
         };
         let flags = u64::from_str_radix(fields.get(8)?, 16).ok()?;
         (flags & USED != 0 && flags & REJECTED == 0).then_some(())?;
-        Some(Route {
+        Some(RouteRow {
             destination: address(0)?,
             bits: u32::from_str_radix(fields.get(1)?, 16).ok()?,
             gateway: address(4).filter(|gateway| !gateway.is_unspecified()),
@@ -400,7 +401,7 @@ mod tests {
         assert_eq!(numbers::<2>("0.5 1 x"), Some([0.5, 1.0]));
         let stat_text = "cpu  100 0 100 200 0 0 0 0 0 0\ncpu0 1 2 3 4 5 6 7 8\nctxt 9\nbtime 10\n";
         let all = cpus(stat_text)["cpu"];
-        assert!((all.busy_percent() - 50.0).abs() < 1e-9 && all.since(&all) == Cpu::default());
+        assert!((all.busy_percent() - 50.0).abs() < 1e-9 && all.since(&all) == CpuTimes::default());
         for ticks in 1..200 {
             let busy = cpus(&format!("cpu0 {ticks} 0 0 0 0 0 0 0"))["cpu0"].busy_percent();
             assert!((99.999..=100.0).contains(&busy), "{busy} for {ticks} ticks");

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use crate::expand::Damage;
+use crate::expand::FileDamage;
 
 /// Observations made while reading a file.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct ReadObservations {
     /// The reason why reading ended early.
     pub(super) damage: Option<String>,
     /// The numbers of the lines that were cut.
@@ -18,19 +18,19 @@ pub(super) struct Seen {
 }
 
 /// A reader that cuts long lines and ends at damaged data.
-pub(super) struct Readable<R> {
+pub(super) struct ReadableText<R> {
     inner: R,
     /// Maximum length of a line, in bytes, without its end.
     line_bytes: u64,
-    seen: Rc<RefCell<Seen>>,
+    seen: Rc<RefCell<ReadObservations>>,
     /// The number of the current line, and the number of its bytes so far.
     line: u64,
     length: u64,
     over: bool,
 }
 
-impl<R: Read> Readable<R> {
-    pub(super) fn new(inner: R, line_bytes: u64, seen: Rc<RefCell<Seen>>) -> Self {
+impl<R: Read> ReadableText<R> {
+    pub(super) fn new(inner: R, line_bytes: u64, seen: Rc<RefCell<ReadObservations>>) -> Self {
         Self { inner, line_bytes, seen, line: 1, length: 0, over: false }
     }
 
@@ -74,13 +74,13 @@ impl<R: Read> Readable<R> {
     }
 }
 
-impl<R: Read> Read for Readable<R> {
+impl<R: Read> Read for ReadableText<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !self.over && !buffer.is_empty() {
             let count = match self.inner.read(buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) => match Damage::of(&error) {
+                Err(error) => match FileDamage::of(&error) {
                     Some(damage) => {
                         self.seen.borrow_mut().damage = Some(damage.to_string());
                         break;
@@ -118,9 +118,9 @@ mod tests {
         }
         let text = b"abc\nabcd\nabcde\n\nabcdefghijklmn\nab\n\0bcdefgh";
         for piece in [3, 4, 5, 9, 100] {
-            let seen = Rc::<RefCell<Seen>>::default();
+            let seen = Rc::<RefCell<ReadObservations>>::default();
             let mut read = Vec::new();
-            Readable::new(Pieces(text, piece), 4, seen.clone()).read_to_end(&mut read).unwrap();
+            ReadableText::new(Pieces(text, piece), 4, seen.clone()).read_to_end(&mut read).unwrap();
             assert_eq!(read, b"abc\nabcd\nabcd\n\nabcd\nab\n\0bcd", "{piece}");
             assert_eq!((&*seen.borrow().cut, seen.borrow().binary), (&[3, 5, 7][..], true), "{piece}");
         }

@@ -13,9 +13,11 @@ use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Bond, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
-use crate::expand::{self, Decoded, Expanded, Format, MARK, Unmarked, Unread, Wide};
+use crate::expand::{
+    self, CompressionFormat, DecodedReader, ExpandedReader, FailingReader, MARK, UnmarkedSource, WideEncoding,
+};
 use crate::os::{Source, SourceState, WriteOptions, io_error};
-use crate::spec::Answer;
+use crate::spec::OpAnswer;
 use crate::{Args, OPS, Operation, Os, OsError};
 
 /// Maximum number of redirections of a name (names that keep changing, cycles of aliases).
@@ -67,8 +69,8 @@ impl<'r> Session<'r> {
     ///
     /// # Errors
     /// As [`invoke`](Self::invoke).
-    pub fn answer(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<Answer, Error> {
-        self.record(operation, args, line, |session, args| operation.answer(session, args), Answer::Value)
+    pub fn answer(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<OpAnswer, Error> {
+        self.record(operation, args, line, |session, args| operation.answer(session, args), OpAnswer::Value)
     }
 
     /// Performs a call between counting it and recording its outcome; `neutral` converts the value that a denied
@@ -111,7 +113,7 @@ impl<'r> Session<'r> {
         }
         let denied = result.as_ref().err().and_then(|error| error.denial.as_ref());
         let denied = match (code, denied) {
-            (Some(Code::AccessDenied), Some(denial)) => self.os.instead_of_denied(spec, &denial.resource),
+            (Some(Code::AccessDenied), Some(denial)) => self.os.denied_result(spec, &denial.resource),
             _ => None,
         };
         denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
@@ -139,7 +141,7 @@ impl<'r> Session<'r> {
     ///
     /// # Errors
     /// If it has less.
-    pub fn demand_time(&self, time: Duration) -> Result<(), Error> {
+    pub fn ensure_time_left(&self, time: Duration) -> Result<(), Error> {
         if time < self.run.budget().remaining() {
             return Ok(());
         }
@@ -179,7 +181,7 @@ impl<'r> Session<'r> {
             match act(grant).map_err(|error| resource.redirected(error)) {
                 Ok(done) => return Ok(done),
                 Err(Ok(other)) => via = Some(std::mem::replace(&mut resource, other)),
-                Err(Err(error)) => return Err(error.about(&resource)),
+                Err(Err(error)) => return Err(error.into_error(&resource)),
             }
         }
         Err(Error::new(Code::Io, format!("`{}` keeps changing where it leads", resource.id().escape_debug())))
@@ -189,13 +191,13 @@ impl<'r> Session<'r> {
     ///
     /// # Errors
     /// If it is not permitted, or cannot be opened.
-    pub fn open(&self, path: AbsPath) -> Result<Metered<'r>, Error> {
+    pub fn open(&self, path: AbsPath) -> Result<MeteredFile<'r>, Error> {
         let id = path.as_str().to_owned();
         let (path, source) = self.act(fs::Read {}, path, |grant| {
             let path = grant.resource().clone();
             self.os.open(grant).map(|source| (path, source))
         })?;
-        Ok(Metered { source, run: self.run, id, path })
+        Ok(MeteredFile { source, run: self.run, id, path })
     }
 }
 
@@ -208,7 +210,7 @@ impl Session<'_> {
         options: WriteOptions,
     ) -> Result<u64, OsError> {
         let held = self.run.bond().map(|bond| (bond, grant.resource().clone(), Hasher::new()));
-        self.os.write(grant, &mut Written { contents, run: self.run, held }, options)
+        self.os.write(grant, &mut WrittenContents { contents, run: self.run, held }, options)
     }
 }
 
@@ -242,13 +244,13 @@ fn unknown(name: &str) -> Error {
 
 /// Contents on their way to a file, counted as they are read. At their end, before the file changes, the run's bond
 /// checks their hash.
-struct Written<'r, R> {
+struct WrittenContents<'r, R> {
     contents: R,
     run: &'r Run,
     held: Option<(&'r dyn Bond, AbsPath, Hasher)>,
 }
 
-impl<R: Read> Read for Written<'_, R> {
+impl<R: Read> Read for WrittenContents<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.contents.read(buffer)?;
         self.run.budget().count_written(count as u64).map_err(io::Error::other)?;
@@ -301,20 +303,20 @@ impl Redirected for Unit {
 }
 
 /// An open file whose bytes are counted as they are read.
-pub struct Metered<'r> {
+pub struct MeteredFile<'r> {
     source: Box<dyn Source>,
     run: &'r Run,
     id: String,
     path: AbsPath,
 }
 
-impl fmt::Debug for Metered<'_> {
+impl fmt::Debug for MeteredFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metered").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MeteredFile").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl Metered<'_> {
+impl MeteredFile<'_> {
     /// Returns the name under which it was opened, after all redirections.
     #[must_use]
     pub fn path(&self) -> &AbsPath {
@@ -367,12 +369,12 @@ impl Metered<'_> {
     #[must_use]
     pub fn expanded(mut self) -> Self {
         let start = self.start();
-        let wide = Wide::of(&start).is_some();
-        self.source = match (Format::of(&start), Format::unread(&start)) {
-            (Some(format), _) => Box::new(Decoded::new(Expanded::new(format, self.source))),
-            (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
-            (None, None) if wide => Box::new(Decoded::new(self.source)),
-            (None, None) if start.starts_with(MARK) && self.size() != 0 => Box::new(Unmarked::new(self.source)),
+        let wide = WideEncoding::of(&start).is_some();
+        self.source = match (CompressionFormat::of(&start), CompressionFormat::unread(&start)) {
+            (Some(format), _) => Box::new(DecodedReader::new(ExpandedReader::new(format, self.source))),
+            (None, Some(format)) => Box::new(FailingReader(expand::unread(format, &self.id))),
+            (None, None) if wide => Box::new(DecodedReader::new(self.source)),
+            (None, None) if start.starts_with(MARK) && self.size() != 0 => Box::new(UnmarkedSource::new(self.source)),
             (None, None) => return self,
         };
         self
@@ -381,9 +383,9 @@ impl Metered<'_> {
     /// Expands the file if it is compressed, without decoding its text.
     pub(crate) fn decompressed(mut self) -> Self {
         let start = self.start();
-        self.source = match (Format::of(&start), Format::unread(&start)) {
-            (Some(format), _) => Box::new(Expanded::new(format, self.source)),
-            (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
+        self.source = match (CompressionFormat::of(&start), CompressionFormat::unread(&start)) {
+            (Some(format), _) => Box::new(ExpandedReader::new(format, self.source)),
+            (None, Some(format)) => Box::new(FailingReader(expand::unread(format, &self.id))),
             (None, None) => return self,
         };
         self
@@ -392,7 +394,9 @@ impl Metered<'_> {
     /// Returns `true` if the file is neither compressed nor in UTF-16, so that its bytes are those of its text.
     pub(crate) fn is_plain(&self) -> bool {
         let start = self.start();
-        Format::of(&start).is_none() && Format::unread(&start).is_none() && Wide::of(&start).is_none()
+        CompressionFormat::of(&start).is_none()
+            && CompressionFormat::unread(&start).is_none()
+            && WideEncoding::of(&start).is_none()
     }
 
     /// Returns its first bytes.
@@ -405,37 +409,37 @@ impl Metered<'_> {
     }
 
     /// Returns its compression format, if any.
-    pub(crate) fn format(&self) -> Option<Format> {
-        Format::of(&self.start())
+    pub(crate) fn format(&self) -> Option<CompressionFormat> {
+        CompressionFormat::of(&self.start())
     }
 
     /// Returns a new reader of its contents from the start, expanded if they are compressed. The expanded bytes count
     /// toward the budget.
-    pub(crate) fn contents(&self) -> Contents<'_> {
-        let compressed = expand::At { source: self.source.as_ref(), offset: 0 };
+    pub(crate) fn contents(&self) -> MeteredContents<'_> {
+        let compressed = expand::OffsetReader { source: self.source.as_ref(), offset: 0 };
         let reader: Box<dyn Read + '_> = match self.format() {
-            Some(format) => Box::new(Expanded::new(format, compressed)),
-            None => match Format::unread(&self.start()) {
-                Some(format) => Box::new(Unread(expand::unread(format, &self.id))),
+            Some(format) => Box::new(ExpandedReader::new(format, compressed)),
+            None => match CompressionFormat::unread(&self.start()) {
+                Some(format) => Box::new(FailingReader(expand::unread(format, &self.id))),
                 None => Box::new(compressed),
             },
         };
-        Contents { reader, run: self.run }
+        MeteredContents { reader, run: self.run }
     }
 
-    /// Reads all of it as [`Metered::read_all`] does, expanded if it is compressed, and as UTF-8 if it is UTF-16. The
+    /// Reads all of it as [`MeteredFile::read_all`] does, expanded if it is compressed, and as UTF-8 if it is UTF-16. The
     /// same limit applies to the result.
     ///
     /// # Errors
-    /// As [`Metered::read_all`], and if the compressed data is damaged.
+    /// As [`MeteredFile::read_all`], and if the compressed data is damaged.
     pub fn read_all_expanded(mut self) -> Result<Vec<u8>, Error> {
         let bytes = self.fill()?;
-        if let Some(format) = Format::unread(&bytes) {
+        if let Some(format) = CompressionFormat::unread(&bytes) {
             return Err(expand::unread(format, &self.id));
         }
-        let bytes = match Format::of(&bytes) {
+        let bytes = match CompressionFormat::of(&bytes) {
             Some(format) => {
-                self.source = Box::new(Expanded::new(format, io::Cursor::new(bytes)));
+                self.source = Box::new(ExpandedReader::new(format, io::Cursor::new(bytes)));
                 self.fill()?
             }
             None => bytes,
@@ -483,7 +487,7 @@ impl Metered<'_> {
     }
 }
 
-impl Read for Metered<'_> {
+impl Read for MeteredFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
@@ -491,13 +495,13 @@ impl Read for Metered<'_> {
     }
 }
 
-/// The reader that [`Metered::contents`] returns.
-pub(crate) struct Contents<'m> {
+/// The reader that [`MeteredFile::contents`] returns.
+pub(crate) struct MeteredContents<'m> {
     reader: Box<dyn Read + 'm>,
     run: &'m Run,
 }
 
-impl Read for Contents<'_> {
+impl Read for MeteredContents<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;

@@ -9,13 +9,13 @@ use crate::os::{CHANGED, NOT_LET};
 
 /// Missing entries: the first ones one by one, the rest as a count for each reason.
 #[derive(Default)]
-pub(crate) struct Skipped {
+pub(crate) struct SkippedEntries {
     told: Vec<Value>,
     /// Number of further entries for each reason, and the first of them.
     more: BTreeMap<&'static str, (u64, Value)>,
 }
 
-impl Skipped {
+impl SkippedEntries {
     /// Adds an entry.
     pub(crate) fn add(&mut self, path: &str, error: &Error) {
         self.add_as(path, error, why(error));
@@ -35,8 +35,8 @@ impl Skipped {
     }
 }
 
-impl From<Skipped> for Value {
-    fn from(skipped: Skipped) -> Self {
+impl From<SkippedEntries> for Value {
+    fn from(skipped: SkippedEntries) -> Self {
         let more = skipped.more.into_values().map(|(count, first)| counted(first, count));
         Self::List(skipped.told.into_iter().chain(more).collect())
     }
@@ -91,12 +91,12 @@ mod tests {
             (Error::new(Code::AccessDenied, "no permit matched"), "denied"),
             (io_error(io::ErrorKind::PermissionDenied.into(), "/x"), "no permission"),
             (io_error(io::ErrorKind::NotFound.into(), "/x"), "gone"),
-            (OsError::Changed.about(&path), "changed"),
+            (OsError::Changed.into_error(&path), "changed"),
             (io_error(io::Error::other("broken"), "/x"), "failed"),
         ] {
             assert_eq!(why(&error), reason, "{error}");
         }
-        let mut all = Skipped::default();
+        let mut all = SkippedEntries::default();
         for number in 0..SKIPPED + 7 {
             let code = if number % 2 == 0 { Code::NotFound } else { Code::AccessDenied };
             all.add(&format!("/{number}"), &Error::new(code, "left out"));

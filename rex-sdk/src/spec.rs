@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rex_core::{ActionSpec, Code, Error, Timestamp, Value, units};
 
-use crate::{Args, Lines, OPS, Session};
+use crate::{Args, FileLines, OPS, Session};
 
 /// An operation that a script can call.
 pub trait Operation: Send + Sync {
@@ -30,18 +30,18 @@ pub trait Operation: Send + Sync {
     ///
     /// # Errors
     /// As [`call`](Self::call).
-    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<Answer, Error> {
-        self.call(session, args).map(Answer::Value)
+    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<OpAnswer, Error> {
+        self.call(session, args).map(OpAnswer::Value)
     }
 }
 
 /// The result of an operation.
 #[derive(Debug)]
-pub enum Answer {
+pub enum OpAnswer {
     /// A complete value.
     Value(Value),
     /// The lines of an open file, read on demand.
-    Lines(Lines),
+    Lines(FileLines),
 }
 
 /// An operation as data: a declaration and a function.
@@ -79,14 +79,14 @@ pub struct OpSpec {
     /// The parameters: first the required ones, in order, then the options.
     pub params: &'static [Param],
     /// The result.
-    pub returns: Returns,
+    pub returns: ReturnSpec,
     /// The documentation: a summary line, then details.
     pub doc: &'static str,
     /// The codes that it fails with, apart from `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and the run's
     /// limits.
     pub errors: &'static [Code],
     /// An example call in the world that [`MemOs::example`](crate::MemOs::example) creates.
-    pub example: Example,
+    pub example: CallExample,
 }
 
 impl OpSpec {
@@ -131,11 +131,11 @@ pub struct Param {
     /// The name.
     pub name: &'static str,
     /// The kind of its values.
-    pub kind: Kind,
+    pub kind: ParamKind,
     /// The default of an option; `None` for a required parameter.
     pub default: Option<Literal>,
     /// The texts that it accepts.
-    pub form: Form,
+    pub form: ParamForm,
     /// The meaning and the unit.
     pub doc: &'static str,
 }
@@ -143,26 +143,26 @@ pub struct Param {
 impl Param {
     /// Returns a required parameter.
     #[must_use]
-    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, default: None, form: Form::Any, doc }
+    pub const fn required(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
+        Self { name, kind, default: None, form: ParamForm::Any, doc }
     }
 
     /// Returns an option.
     #[must_use]
-    pub const fn option(name: &'static str, kind: Kind, default: Literal, doc: &'static str) -> Self {
-        Self { name, kind, default: Some(default), form: Form::Any, doc }
+    pub const fn option(name: &'static str, kind: ParamKind, default: Literal, doc: &'static str) -> Self {
+        Self { name, kind, default: Some(default), form: ParamForm::Any, doc }
     }
 
     /// Returns the parameter restricted to texts of this form.
     #[must_use]
-    pub const fn of(self, form: Form) -> Self {
+    pub const fn of(self, form: ParamForm) -> Self {
         Self { form, ..self }
     }
 }
 
 /// The texts that a parameter accepts.
 #[derive(Debug, Clone, Copy)]
-pub enum Form {
+pub enum ParamForm {
     /// All texts.
     Any,
     /// These words.
@@ -177,7 +177,7 @@ pub enum Form {
 
 /// The values that a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ParamKind {
     /// A path: absolute, or relative to the base directory.
     Path,
     /// The name of a unit; a name without a suffix is a service.
@@ -209,7 +209,7 @@ pub enum Kind {
 pub(crate) const MANY_SECONDS: i64 = 1_000_000_000;
 const MANY_YEARS: Duration = Duration::from_secs(MANY_SECONDS.unsigned_abs());
 
-impl Kind {
+impl ParamKind {
     /// Returns its name in documentation and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -288,14 +288,14 @@ impl From<Literal> for Value {
 
 /// The result of an operation.
 #[derive(Debug, Clone, Copy)]
-pub struct Returns {
+pub struct ReturnSpec {
     /// The kind of value, in the words of [`Value::kind`]; `map of names` is a map whose keys come from the host.
     pub kind: &'static str,
     /// The meaning: for a map, each entry with its unit.
     pub doc: &'static str,
 }
 
-impl Returns {
+impl ReturnSpec {
     /// Returns the kind of value, in the words of [`Value::kind`].
     #[must_use]
     pub fn value_kind(&self) -> &'static str {
@@ -311,7 +311,7 @@ impl Returns {
 
 /// A call that the documentation shows and tests run.
 #[derive(Debug, Clone, Copy)]
-pub struct Example {
+pub struct CallExample {
     /// The arguments as a JSON array; the last one may be a map of options.
     pub args: &'static str,
     /// The result, as JSON.

@@ -48,10 +48,10 @@ fn process(text: &str) {
     drop(pid::namespaces([("net".to_owned(), text.to_owned())].into_iter()));
     let unit = pid::unit(text);
     assert!(unit.is_none_or(|unit| unit.is_empty() || Unit::parse(&unit).is_ok()), "a unit that is none in {text:?}");
-    let machine = pid::Machine { ticks: 100, page: 4096, boot: Timestamp::from_micros(0) };
+    let machine = pid::MachineClock { ticks: 100, page: 4096, boot: Timestamp::from_micros(0) };
     assert!(pid::mapped(text).iter().all(|path| path.starts_with('/')));
-    if let Some(stat) = pid::Stat::parse(text) {
-        let status = machine.process(1, stat, pid::Known::default());
+    if let Some(stat) = pid::ProcessStat::parse(text) {
+        let status = machine.process(1, stat, pid::ProcessContext::default());
         assert!(text.contains(&status.process.identity().name) && status.cpu >= 0.0);
     }
 }

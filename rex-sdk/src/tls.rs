@@ -19,10 +19,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-use crate::connection::{Line, failed};
+use crate::connection::{OpenConnection, failed};
 
 /// A TLS connection.
-pub(crate) type Secure<'r> = StreamOwned<ClientConnection, Line<'r>>;
+pub(crate) type TlsStream<'r> = StreamOwned<ClientConnection, OpenConnection<'r>>;
 
 /// Returns the provider of cryptography.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
@@ -67,7 +67,11 @@ impl Checker {
 }
 
 /// Starts TLS with a host under a name, with `checker` as verifier.
-pub(crate) fn secure<'r>(mut line: Line<'r>, name: &RemoteHost, checker: &Arc<Checker>) -> Result<Secure<'r>, Error> {
+pub(crate) fn secure<'r>(
+    mut line: OpenConnection<'r>,
+    name: &RemoteHost,
+    checker: &Arc<Checker>,
+) -> Result<TlsStream<'r>, Error> {
     let internal = |_: &dyn Display| Error::new(Code::Internal, "TLS cannot be started");
     let config = ClientConfig::builder_with_provider(checker.provider.clone())
         .with_safe_default_protocol_versions()

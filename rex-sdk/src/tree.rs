@@ -4,12 +4,12 @@ use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Grant};
 
-use crate::cursor::Cursor;
+use crate::cursor::EntryCursor;
 use crate::ops::fs::as_listed;
 use crate::ops::fs::list::named;
 use crate::os::{Directory, EntryKind, Metadata};
-use crate::skipped::Skipped;
-use crate::{Args, Kind, Literal, OsError, Param, Session};
+use crate::skipped::SkippedEntries;
+use crate::{Args, Literal, OsError, Param, ParamKind, Session};
 
 /// Maximum number of decisions that a walk leaves for the rest of its run.
 const DECISIONS_KEPT: u64 = 10_000;
@@ -17,7 +17,7 @@ const DECISIONS_KEPT: u64 = 10_000;
 /// The option to stay on the file system of the start.
 pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
     "one_file_system",
-    Kind::Bool,
+    ParamKind::Bool,
     Literal::Bool(false),
     "Stay on the file system of the directory, as `du -x` and `find -xdev` do; asks for `fs::stat` on the directory too.",
 );
@@ -97,7 +97,7 @@ pub(crate) fn each<A: Action<Resource = AbsPath>>(
     for (done, grant) in grants.into_iter().enumerate() {
         session.run.budget().check()?;
         let path = grant.resource().clone();
-        act(done, grant).map_err(|error| crossed(error, &path).about(&path)).map_err(|error| {
+        act(done, grant).map_err(|error| crossed(error, &path).into_error(&path)).map_err(|error| {
             let message = format!("{}; {done} of {all} were {done_word} before", error.message);
             if all > 1 { Error { message, ..error } } else { error }
         })?;
@@ -149,14 +149,14 @@ pub(crate) fn nearly_used_up(session: &Session<'_>) -> Option<Error> {
 
 /// A walk down from a directory that inspects every entry: it requests `fs::list` for each directory and `fs::stat` for
 /// each entry. Entries that are denied or fail are recorded in `skipped`.
-pub(crate) struct Walk<'s, 'r> {
+pub(crate) struct TreeWalk<'s, 'r> {
     session: &'s Session<'r>,
     /// Maximum number of levels.
     depth: u64,
     args: &'s Args,
     /// The file system to stay on, if any.
     device: Option<u64>,
-    cursor: Cursor,
+    cursor: EntryCursor,
     /// Number of directories that were opened.
     directories: u64,
     /// Number of entries that could be inspected.
@@ -166,11 +166,11 @@ pub(crate) struct Walk<'s, 'r> {
     /// `true` if it stopped early because the run has few decisions left.
     pub(crate) stopped: bool,
     /// The entries that were left out, with the reason.
-    pub(crate) skipped: Skipped,
+    pub(crate) skipped: SkippedEntries,
 }
 
 /// An entry of a walk.
-pub(crate) struct Visited<'v> {
+pub(crate) struct VisitedEntry<'v> {
     /// The depth, from 1.
     pub(crate) level: u64,
     /// The number of its directory: the entries of one directory follow one another.
@@ -181,7 +181,7 @@ pub(crate) struct Visited<'v> {
     pub(crate) here: bool,
 }
 
-impl<'s, 'r> Walk<'s, 'r> {
+impl<'s, 'r> TreeWalk<'s, 'r> {
     /// Creates a walk.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         session: &'s Session<'r>,
         args: &'s Args,
         depth: Option<u64>,
-        cursor: Cursor,
+        cursor: EntryCursor,
     ) -> Result<Self, Error> {
         let limit = session.limits().tree_depth;
         if depth.is_some_and(|depth| depth > limit) {
@@ -206,13 +206,17 @@ impl<'s, 'r> Walk<'s, 'r> {
             seen: 0,
             denied: None,
             stopped: false,
-            skipped: Skipped::default(),
+            skipped: SkippedEntries::default(),
         })
     }
 
     /// Calls `visit` with each entry below `top`, a directory before its contents, until it returns `false`. If no
     /// entry could be inspected, returns the first denial, if any.
-    pub(crate) fn below(&mut self, top: AbsPath, visit: &mut dyn FnMut(&Visited<'_>) -> bool) -> Result<(), Error> {
+    pub(crate) fn below(
+        &mut self,
+        top: AbsPath,
+        visit: &mut dyn FnMut(&VisitedEntry<'_>) -> bool,
+    ) -> Result<(), Error> {
         // A link at the start is followed; links below it are not.
         let limit = self.session.limits().directory_entries;
         let open = |grant| self.session.os.directory(grant, limit).map_err(wide);
@@ -230,7 +234,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         &mut self,
         depth: u64,
         mut directory: Box<dyn Directory>,
-        visit: &mut dyn FnMut(&Visited<'_>) -> bool,
+        visit: &mut dyn FnMut(&VisitedEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
         let limits = self.session.limits();
         let mut below = Vec::new();
@@ -268,11 +272,12 @@ impl<'s, 'r> Walk<'s, 'r> {
             {
                 self.denied = Some(error.clone());
             }
-            match grant.and_then(|grant| directory.stat(grant).map_err(|error| error.about(&path))) {
+            match grant.and_then(|grant| directory.stat(grant).map_err(|error| error.into_error(&path))) {
                 Ok(metadata) => {
                     self.seen += 1;
                     let here = self.device.is_none_or(|device| device == metadata.device);
-                    let visited = Visited { level: depth, directory: number, path: &path, metadata: &metadata, here };
+                    let visited =
+                        VisitedEntry { level: depth, directory: number, path: &path, metadata: &metadata, here };
                     if !passed && !visit(&visited) {
                         return Ok(false);
                     }

@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 /// The chores of the Rex workspace.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", arg_required_else_help = true)]
-struct Args {
+struct XtaskArgs {
     #[command(subcommand)]
     chore: Chore,
 }
@@ -41,7 +41,7 @@ enum Chore {
         check: bool,
     },
     /// Validate policies against the schema; exit code 3 if one is rejected
-    Policy(policy::Args),
+    Policy(policy::PolicyArgs),
     /// Check what the compiler does not: dependency edges, file sizes, unlisted operations, threat rows without tests
     Tidy,
     /// Fuzz: all targets for a short time, or one for as long as you like
@@ -63,9 +63,9 @@ enum Chore {
         name: String,
     },
     /// Write which functions each start of `rex` calls, for the linker; needs Valgrind
-    Startup(startup::Args),
+    Startup(startup::StartupArgs),
     /// Change the code in one place after the other, and see whether a test fails; needs cargo-mutants, and takes hours without FILES
-    Mutants(mutants::Args),
+    Mutants(mutants::MutantsArgs),
     /// Run every test: units, integration, documentation, examples
     Test,
     /// Run what continuous integration runs, or only the named steps
@@ -93,7 +93,7 @@ impl Stop {
 }
 
 fn main() -> ExitCode {
-    let result = match Args::parse().chore {
+    let result = match XtaskArgs::parse().chore {
         Chore::Codegen { check } => codegen::run(check),
         Chore::Policy(args) => policy::run(&args),
         Chore::Tidy => tidy::run(),

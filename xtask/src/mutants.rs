@@ -26,12 +26,12 @@ const FILES: &[&str] = &[
 const ENDS: [&str; 4] = ["caught", "unviable", "missed", "timeout"];
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct MutantsArgs {
     /// The files, relative to the root of the workspace; those of the decision path, the journal and the host if none is named
     files: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Stop> {
+pub(crate) fn run(args: &MutantsArgs) -> Result<(), Stop> {
     if !shell::works(&mut shell::cargo(&["mutants", "--version"])) {
         return Err(Stop::new("cargo-mutants is not installed (`cargo install cargo-mutants --locked`)"));
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::{Stop, shell};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct PolicyArgs {
     /// Policies: `*.cedar` files, or folders that are searched for them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     entities: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Stop> {
+pub(crate) fn run(args: &PolicyArgs) -> Result<(), Stop> {
     let rex = shell::build()?.join("rex");
     for (paths, found) in together(&args.paths) {
         let entities = args.entities.clone().or(found);

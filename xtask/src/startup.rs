@@ -33,13 +33,13 @@ const OF_WORKERS: &[&str] = &[
 ];
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct StartupArgs {
     /// A `dist` binary with its symbols; one is built if none is named
     #[arg(long)]
     program: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Stop> {
+pub(crate) fn run(args: &StartupArgs) -> Result<(), Stop> {
     if !shell::installed("valgrind") {
         return Err(Stop::new("valgrind is not installed"));
     }

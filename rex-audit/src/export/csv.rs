@@ -36,9 +36,9 @@ pub const COLUMNS: [&str; 20] = [
 /// A field that a spreadsheet would evaluate as a formula gets a leading `'`, which marks text. All fields are quoted and control
 /// characters escaped, so that a row stays on one line. Lists and maps are JSON.
 #[derive(Debug)]
-pub struct Csv<W: Write>(Writer<W>);
+pub struct CsvWriter<W: Write>(Writer<W>);
 
-impl<W: Write> Csv<W> {
+impl<W: Write> CsvWriter<W> {
     /// Writes the names of the columns.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn rows(lines: &[&str]) -> String {
-        let mut csv = Csv::new(Vec::new()).unwrap();
+        let mut csv = CsvWriter::new(Vec::new()).unwrap();
         lines.iter().for_each(|line| csv.add(&Entry::parse(line.as_bytes()).unwrap()).unwrap());
         String::from_utf8(csv.finish().unwrap()).unwrap()
     }

@@ -12,7 +12,7 @@ pub const VERSION: &str = "1.3.0";
 
 /// An event, as it is serialized.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Event<'a> {
+pub struct OcsfEvent<'a> {
     activity_id: u32,
     activity_name: &'static str,
     category_uid: u32,
@@ -31,23 +31,23 @@ pub struct Event<'a> {
     status_detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<u64>,
-    metadata: Metadata<'a>,
-    actor: Actor<'a>,
+    metadata: OcsfMetadata<'a>,
+    actor: OcsfActor<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<Api<'a>>,
+    api: Option<OcsfApi<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    src_endpoint: Option<Endpoint>,
+    src_endpoint: Option<OcsfEndpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<Product>,
+    app: Option<OcsfProduct>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    resources: Vec<Resource<'a>>,
-    unmapped: Unmapped<'a>,
+    resources: Vec<OcsfResource<'a>>,
+    unmapped: UnmappedFields<'a>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Metadata<'a> {
+struct OcsfMetadata<'a> {
     version: &'static str,
-    product: Product,
+    product: OcsfProduct,
     uid: String,
     correlation_uid: &'a str,
     sequence: u64,
@@ -57,23 +57,23 @@ struct Metadata<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Product {
+struct OcsfProduct {
     name: &'static str,
     vendor_name: &'static str,
     version: &'static str,
 }
 
-const REX: Product = Product { name: "Rex", vendor_name: "Rex", version: env!("CARGO_PKG_VERSION") };
+const REX: OcsfProduct = OcsfProduct { name: "Rex", vendor_name: "Rex", version: env!("CARGO_PKG_VERSION") };
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Actor<'a> {
-    user: User<'a>,
+struct OcsfActor<'a> {
+    user: OcsfUser<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    authorizations: Vec<Authorization<'a>>,
+    authorizations: Vec<OcsfAuthorization<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct User<'a> {
+struct OcsfUser<'a> {
     name: String,
     uid: &'a str,
     type_id: u32,
@@ -82,53 +82,53 @@ struct User<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Authorization<'a> {
+struct OcsfAuthorization<'a> {
     decision: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<Policy<'a>>,
+    policy: Option<OcsfPolicy<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Policy<'a> {
+struct OcsfPolicy<'a> {
     uid: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     desc: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Api<'a> {
+struct OcsfApi<'a> {
     operation: &'a str,
-    service: Named,
-    request: Uid,
+    service: OcsfName,
+    request: OcsfUid,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Response<'a>>,
+    response: Option<OcsfResponse<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Named {
+struct OcsfName {
     name: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Uid {
+struct OcsfUid {
     uid: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Response<'a> {
+struct OcsfResponse<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_message: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Endpoint {
+struct OcsfEndpoint {
     name: &'static str,
     svc_name: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Resource<'a> {
+struct OcsfResource<'a> {
     uid: &'a str,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
@@ -136,7 +136,7 @@ struct Resource<'a> {
 
 /// Fields that the schema has no place for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Unmapped<'a> {
+struct UnmappedFields<'a> {
     event: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a str>,
@@ -157,7 +157,7 @@ struct Unmapped<'a> {
 }
 
 /// The class, the id and the name of an activity.
-struct Activity {
+struct OcsfActivity {
     class: (u32, &'static str),
     id: u32,
     name: &'static str,
@@ -166,7 +166,7 @@ struct Activity {
 const API: (u32, &str) = (6_003, "API Activity");
 const LIFECYCLE: (u32, &str) = (6_002, "Application Lifecycle");
 
-impl<'a> Event<'a> {
+impl<'a> OcsfEvent<'a> {
     /// Creates the event of an entry.
     #[must_use]
     pub fn new(entry: &'a Entry<'a>) -> Self {
@@ -198,9 +198,9 @@ impl<'a> Event<'a> {
             status_detail: entry.reason.as_deref(),
             duration: timed.then_some(entry.duration_us / 1_000),
             metadata: metadata(entry),
-            actor: Actor { user: user(&entry.principal), authorizations: authorizations(entry) },
+            actor: OcsfActor { user: user(&entry.principal), authorizations: authorizations(entry) },
             api: is_api.then(|| api(entry)),
-            src_endpoint: is_api.then_some(Endpoint { name: "rex", svc_name: "rex" }),
+            src_endpoint: is_api.then_some(OcsfEndpoint { name: "rex", svc_name: "rex" }),
             app: (!is_api).then_some(REX),
             resources: entry.resource.as_deref().map(|uid| resource(entry, uid)).into_iter().collect(),
             unmapped: unmapped(entry, timed),
@@ -208,7 +208,7 @@ impl<'a> Event<'a> {
     }
 }
 
-fn activity(entry: &Entry<'_>) -> Activity {
+fn activity(entry: &Entry<'_>) -> OcsfActivity {
     let (class, id, name) = match &*entry.event {
         "start" => (LIFECYCLE, 3, "Start"),
         "end" => (LIFECYCLE, 4, "Stop"),
@@ -218,7 +218,7 @@ fn activity(entry: &Entry<'_>) -> Activity {
         }
         _ => (API, 99, "Outcome"),
     };
-    Activity { class, id, name }
+    OcsfActivity { class, id, name }
 }
 
 /// Returns an action's activity: one of the four of the schema, `Unknown` or `Other`.
@@ -242,8 +242,8 @@ fn uid(entry: &Entry<'_>) -> String {
     format!("{}/{}", entry.run, entry.sequence)
 }
 
-fn metadata<'a>(entry: &'a Entry<'a>) -> Metadata<'a> {
-    Metadata {
+fn metadata<'a>(entry: &'a Entry<'a>) -> OcsfMetadata<'a> {
+    OcsfMetadata {
         version: VERSION,
         product: REX,
         uid: uid(entry),
@@ -255,7 +255,7 @@ fn metadata<'a>(entry: &'a Entry<'a>) -> Metadata<'a> {
 }
 
 /// Converts a principal. Only `User::"name"` is a user of a system, unlike `Agent::"name"`.
-fn user(principal: &str) -> User<'_> {
+fn user(principal: &str) -> OcsfUser<'_> {
     let (kind, name) = uid::parse(principal).unwrap_or_else(|_| {
         let (kind, name) = principal.split_once("::").unwrap_or(("", principal));
         (kind, name.to_owned())
@@ -265,37 +265,38 @@ fn user(principal: &str) -> User<'_> {
         "" => (0, "Unknown"),
         other => (99, other),
     };
-    User { name, uid: principal, type_id, kind }
+    OcsfUser { name, uid: principal, type_id, kind }
 }
 
-fn authorizations<'a>(entry: &'a Entry<'a>) -> Vec<Authorization<'a>> {
+fn authorizations<'a>(entry: &'a Entry<'a>) -> Vec<OcsfAuthorization<'a>> {
     let Some(decision) = entry.decision.as_deref() else { return Vec::new() };
     let desc = entry.reason.as_deref();
     if entry.policies.is_empty() {
-        return vec![Authorization { decision, policy: None }];
+        return vec![OcsfAuthorization { decision, policy: None }];
     }
-    let one = |uid: &'a std::borrow::Cow<'a, str>| Authorization { decision, policy: Some(Policy { uid, desc }) };
+    let one =
+        |uid: &'a std::borrow::Cow<'a, str>| OcsfAuthorization { decision, policy: Some(OcsfPolicy { uid, desc }) };
     entry.policies.iter().map(one).collect()
 }
 
-fn api<'a>(entry: &'a Entry<'a>) -> Api<'a> {
+fn api<'a>(entry: &'a Entry<'a>) -> OcsfApi<'a> {
     let error = code(entry).filter(|code| *code != "SUCCESS");
-    Api {
+    OcsfApi {
         operation: &entry.operation,
-        service: Named { name: "rex" },
-        request: Uid { uid: uid(entry) },
-        response: error.map(|error| Response { error, error_message: entry.reason.as_deref() }),
+        service: OcsfName { name: "rex" },
+        request: OcsfUid { uid: uid(entry) },
+        response: error.map(|error| OcsfResponse { error, error_message: entry.reason.as_deref() }),
     }
 }
 
-fn resource<'a>(entry: &Entry<'_>, uid: &'a str) -> Resource<'a> {
+fn resource<'a>(entry: &Entry<'_>, uid: &'a str) -> OcsfResource<'a> {
     let action = entry.action.as_deref().unwrap_or_default();
     let spec = ACTIONS.iter().find(|spec| spec.to_string() == action);
-    Resource { uid, kind: spec.map(|spec| format!("{}::{}", spec.resource.namespace, spec.resource.name)) }
+    OcsfResource { uid, kind: spec.map(|spec| format!("{}::{}", spec.resource.namespace, spec.resource.name)) }
 }
 
-fn unmapped<'a>(entry: &'a Entry<'a>, timed: bool) -> Unmapped<'a> {
-    Unmapped {
+fn unmapped<'a>(entry: &'a Entry<'a>, timed: bool) -> UnmappedFields<'a> {
+    UnmappedFields {
         event: &entry.event,
         action: entry.action.as_deref(),
         line: entry.line,
@@ -316,7 +317,7 @@ mod tests {
     use super::*;
 
     fn event(line: &str) -> String {
-        serde_json::to_string(&Event::new(&Entry::parse(line.as_bytes()).unwrap())).unwrap()
+        serde_json::to_string(&OcsfEvent::new(&Entry::parse(line.as_bytes()).unwrap())).unwrap()
     }
 
     #[test]

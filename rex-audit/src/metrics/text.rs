@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 use std::str::FromStr;
 
-use super::{BOUNDS, Counter, Durations, Figure, Labels, Metrics, Sample, Timer};
+use super::{BOUNDS, CounterMetric, DurationHistogram, LabelValues, Metrics, Sample, SampleValue, TimerMetric};
 
 /// The error for a text that is not metrics of Rex.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,15 +19,15 @@ impl Display for Metrics {
         for sample in self.samples() {
             let Sample { name, help, labels, figure } = &sample;
             if *name != before {
-                let kind = if matches!(figure, Figure::Count(_)) { "counter" } else { "histogram" };
+                let kind = if matches!(figure, SampleValue::Count(_)) { "counter" } else { "histogram" };
                 writeln!(f, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
             }
             match figure {
-                Figure::Count(count) => {
+                SampleValue::Count(count) => {
                     series(f, name, labels, None)?;
                     writeln!(f, " {count}")?;
                 }
-                Figure::Durations(durations) => histogram(f, name, labels, durations)?,
+                SampleValue::Durations(durations) => histogram(f, name, labels, durations)?,
             }
             before = name;
         }
@@ -35,7 +35,12 @@ impl Display for Metrics {
     }
 }
 
-fn histogram(f: &mut fmt::Formatter<'_>, name: &str, labels: &[(&str, &str)], durations: &Durations) -> fmt::Result {
+fn histogram(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    labels: &[(&str, &str)],
+    durations: &DurationHistogram,
+) -> fmt::Result {
     let (bucket, mut below) = (format!("{name}_bucket"), 0_u64);
     for (bound, count) in BOUNDS.iter().zip(durations.buckets) {
         below = below.saturating_add(count);
@@ -110,14 +115,14 @@ impl FromStr for Metrics {
 impl Metrics {
     fn read(&mut self, line: &str) -> Option<()> {
         let (name, mut labels, value) = split(line)?;
-        for counter in Counter::ALL {
+        for counter in CounterMetric::ALL {
             let declared = counter.declared();
             if declared.name == name {
                 self.counters.insert((counter, named(&labels, declared.labels)?), value.parse().ok()?);
                 return Some(());
             }
         }
-        for timer in Timer::ALL {
+        for timer in TimerMetric::ALL {
             let declared = timer.declared();
             let Some(suffix) = name.strip_prefix(declared.name) else { continue };
             let bound =
@@ -139,10 +144,10 @@ impl Metrics {
 }
 
 /// The names of labels with their values.
-type Named<'a> = Vec<(&'a str, String)>;
+type NamedLabels<'a> = Vec<(&'a str, String)>;
 
 /// Splits a sample into its name, its labels and its value.
-fn split(line: &str) -> Option<(&str, Named<'_>, &str)> {
+fn split(line: &str) -> Option<(&str, NamedLabels<'_>, &str)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
     let mut labels = Vec::new();
@@ -178,7 +183,7 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 }
 
 /// Returns the values of labels if they have exactly these names.
-fn named(labels: &[(&str, String)], names: &[&str]) -> Option<Labels> {
+fn named(labels: &[(&str, String)], names: &[&str]) -> Option<LabelValues> {
     let same = labels.len() == names.len() && labels.iter().zip(names).all(|((name, _), expected)| name == expected);
     same.then(|| labels.iter().map(|(_, value)| value.clone()).collect())
 }
@@ -303,8 +308,8 @@ mod tests {
                 let mut metrics = Metrics::default();
                 for (label, number) in values {
                     metrics.ended(label, *number);
-                    metrics.count(Counter::OperationBytes, &[label], *number);
-                    metrics.timer(Timer::Operation, &[label]).took(*number);
+                    metrics.count(CounterMetric::OperationBytes, &[label], *number);
+                    metrics.timer(TimerMetric::Operation, &[label]).took(*number);
                 }
                 metrics
             };

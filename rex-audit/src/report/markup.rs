@@ -6,9 +6,9 @@ use crate::text::is_hidden;
 
 /// A text for a page, also for an attribute: nothing in it is markup, and nothing hides or reorders what is around it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(super) struct MarkupText<'a>(pub(super) &'a str);
 
-impl Display for Text<'_> {
+impl Display for MarkupText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn markup_is_text() {
-        let text = Text("</script><img src=x onerror='alert(\"1\")'>&lt;\n\u{202e}\0").to_string();
+        let text = MarkupText("</script><img src=x onerror='alert(\"1\")'>&lt;\n\u{202e}\0").to_string();
         assert_eq!(
             text,
             "&lt;/script&gt;&lt;img src=x onerror=&#39;alert(&quot;1&quot;)&#39;&gt;&amp;lt;\\n\\u{202e}\\u{0}"
@@ -45,7 +45,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_markup(text in "\\PC*|[<>&\"'a-z\\x00-\\x1f]*") {
-            let shown = Text(&text).to_string();
+            let shown = MarkupText(&text).to_string();
             prop_assert!(!shown.contains(['<', '>', '"', '\'', '\n', '\0']), "{}", shown);
             let rest = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"].iter().fold(shown, |rest, known| rest.replace(known, ""));
             prop_assert!(!rest.contains('&'), "{}", rest);

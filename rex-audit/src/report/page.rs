@@ -6,17 +6,17 @@ use std::io::{self, Write};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use ring::digest::{SHA256, digest};
 
-use super::markup::Text;
-use super::runs::{Denial, Row, RunSeen, Said};
-use super::{DENIALS, Report, detail};
-use crate::summary::{Asked, Denied, Took};
+use super::markup::MarkupText;
+use super::runs::{DenialRow, EntryRow, RowContent, RunSeen};
+use super::{DENIALS, HtmlReport, detail};
+use crate::summary::{DenialCount, DurationSummary, ResourceSummary};
 use crate::units::{bytes, duration, number};
 use crate::{Summary, moment};
 
 const STYLE: &str = include_str!("page.css");
 
 /// Writes the page.
-pub(super) fn write(report: &Report, summary: &Summary, mut to: impl Write) -> io::Result<()> {
+pub(super) fn write(report: &HtmlReport, summary: &Summary, mut to: impl Write) -> io::Result<()> {
     let out = &mut to;
     head(out)?;
     overview(out, summary)?;
@@ -54,7 +54,7 @@ fn overview(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (Some(first), Some(last)) = (&summary.first, &summary.last) else {
         return writeln!(out, "<p>No entry fits.</p>");
     };
-    writeln!(out, r#"<p class="faint">{} to {} UTC</p>"#, Text(&second(first)), Text(&second(last)))?;
+    writeln!(out, r#"<p class="faint">{} to {} UTC</p>"#, MarkupText(&second(first)), MarkupText(&second(last)))?;
     writeln!(out, r##"<nav><a href="#denials">Denials</a><a href="#runs">Runs</a></nav><div class="cards">"##)?;
     let mut card = |class: &str, count: u64, what: &str| {
         writeln!(out, r#"<div class="card"><b class="{class}">{}</b>{what}</div>"#, number(count))
@@ -74,7 +74,7 @@ fn overview(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             writeln!(
                 out,
                 r#"<tr><td>{}</td><td class="number">{}</td></tr>"#,
-                Text(&result.result),
+                MarkupText(&result.result),
                 number(result.runs)
             )?;
         }
@@ -112,14 +112,19 @@ fn timeline(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         let x = at * 10 + 1;
         let said =
             format!("{}: {} allowed, {} denied", second(&bucket.from), number(bucket.allowed), number(bucket.denied));
-        writeln!(out, "<g><title>{}</title>", Text(&said))?;
+        writeln!(out, "<g><title>{}</title>", MarkupText(&said))?;
         let top = HEIGHT.saturating_sub(denied);
         writeln!(out, r#"<rect class="denied" x="{x}" y="{top}" width="8" height="{denied}"/>"#)?;
         let top = top.saturating_sub(allowed);
         writeln!(out, r#"<rect class="allowed" x="{x}" y="{top}" width="8" height="{allowed}"/></g>"#)?;
     }
     let (first, last) = (second(&first.from), second(&last.from));
-    writeln!(out, r#"</svg><div class="ends faint"><span>{}</span><span>{}</span></div>"#, Text(&first), Text(&last))
+    writeln!(
+        out,
+        r#"</svg><div class="ends faint"><span>{}</span><span>{}</span></div>"#,
+        MarkupText(&first),
+        MarkupText(&last)
+    )
 }
 
 fn bar(count: u64, most: u64, class: &str) -> String {
@@ -135,7 +140,7 @@ fn count(count: u64, missed: u64) -> String {
     if missed > 0 { format!("≥{}", number(count)) } else { number(count) }
 }
 
-fn denied(out: &mut impl Write, title: &str, list: &[Denied]) -> io::Result<()> {
+fn denied(out: &mut impl Write, title: &str, list: &[DenialCount]) -> io::Result<()> {
     let Some(most) = list.iter().map(|one| one.denied).max() else { return Ok(()) };
     writeln!(out, r#"<section><h2>{title}</h2><table><tr><th>name</th><th class="number">denied</th><th></th></tr>"#)?;
     for one in list {
@@ -143,7 +148,7 @@ fn denied(out: &mut impl Write, title: &str, list: &[Denied]) -> io::Result<()> 
         writeln!(
             out,
             r#"<tr><td>{}</td><td class="number">{}</td><td>{}</td></tr>"#,
-            Text(name),
+            MarkupText(name),
             count(one.denied, one.missed),
             bar(one.denied, most, "denied")
         )?;
@@ -151,7 +156,7 @@ fn denied(out: &mut impl Write, title: &str, list: &[Denied]) -> io::Result<()> 
     writeln!(out, "</table></section>")
 }
 
-fn resources(out: &mut impl Write, list: &[Asked]) -> io::Result<()> {
+fn resources(out: &mut impl Write, list: &[ResourceSummary]) -> io::Result<()> {
     let Some(most) = list.iter().map(|one| one.decisions).max() else { return Ok(()) };
     writeln!(out, r#"<section><h2 id="resources">Resources that were asked for most</h2><table>"#)?;
     writeln!(
@@ -162,7 +167,7 @@ fn resources(out: &mut impl Write, list: &[Asked]) -> io::Result<()> {
         writeln!(
             out,
             r#"<tr><td class="code">{}</td><td class="number">{}</td><td>{}</td><td class="number {}">{}</td></tr>"#,
-            Text(&one.resource),
+            MarkupText(&one.resource),
             count(one.decisions, one.missed),
             bar(one.decisions, most, "allowed"),
             if one.denied > 0 { "bad" } else { "" },
@@ -172,7 +177,7 @@ fn resources(out: &mut impl Write, list: &[Asked]) -> io::Result<()> {
     writeln!(out, "</table></section>")
 }
 
-fn took(out: &mut impl Write, title: &str, list: &[Took]) -> io::Result<()> {
+fn took(out: &mut impl Write, title: &str, list: &[DurationSummary]) -> io::Result<()> {
     if list.is_empty() {
         return Ok(());
     }
@@ -182,7 +187,7 @@ fn took(out: &mut impl Write, title: &str, list: &[Took]) -> io::Result<()> {
     }
     writeln!(out, "</tr>")?;
     for one in list {
-        writeln!(out, r#"<tr><td class="code">{}</td>"#, Text(&one.name))?;
+        writeln!(out, r#"<tr><td class="code">{}</td>"#, MarkupText(&one.name))?;
         let (total, often, failed) = (duration(one.total_us), count(one.count, one.missed), number(one.failed));
         let times = [one.p50_us, one.p90_us, one.p99_us, one.most_us].map(duration);
         for value in [total, often, failed].into_iter().chain(times).chain([bytes(one.bytes)]) {
@@ -194,7 +199,7 @@ fn took(out: &mut impl Write, title: &str, list: &[Took]) -> io::Result<()> {
 }
 
 /// Writes the last denials, linked to their places in their runs, if these are shown.
-fn denials(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn denials(out: &mut impl Write, report: &HtmlReport) -> io::Result<()> {
     let shown = report.denials.len();
     let of = if report.denied > DENIALS as u64 {
         format!("the last {shown} of {}", number(report.denied))
@@ -207,7 +212,7 @@ fn denials(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     writeln!(out, "<table><tr><th>when</th><th>principal</th><th>operation</th><th>denied</th><th>why</th></tr>")?;
     let kept: HashMap<u64, &RunSeen> = report.runs.last_first().map(|run| (run.number, run)).collect();
-    for Denial { run, principal, row } in report.denials.iter().rev() {
+    for DenialRow { run, principal, row } in report.denials.iter().rev() {
         let when = time(row);
         let when = match kept.get(run).filter(|seen| seen.has(row.sequence)) {
             Some(_) => format!(r##"<a href="#r{run}-{}">{when}</a>"##, row.sequence),
@@ -215,31 +220,31 @@ fn denials(out: &mut impl Write, report: &Report) -> io::Result<()> {
         };
         let line = row.line.map_or(String::new(), |line| format!(", line {line}"));
         let (what, why) = match &row.said {
-            Said::Decision { action, resource, .. } => {
-                (format!("{} <span class=\"code\">{}</span>", Text(action), Text(resource)), why(row))
+            RowContent::Decision { action, resource, .. } => {
+                (format!("{} <span class=\"code\">{}</span>", MarkupText(action), MarkupText(resource)), why(row))
             }
             _ => (String::new(), String::new()),
         };
         writeln!(
             out,
             r#"<tr><td class="when">{when}</td><td>{}</td><td>{}{line}</td><td>{what}</td><td>{why}</td></tr>"#,
-            Text(principal),
-            Text(&row.operation),
+            MarkupText(principal),
+            MarkupText(&row.operation),
         )?;
     }
     writeln!(out, "</table>")
 }
 
 /// Formats the time of an entry.
-pub(super) fn time(row: &Row) -> String {
+pub(super) fn time(row: &EntryRow) -> String {
     row.time.map_or("?".to_owned(), moment::shown)
 }
 
 /// Formats the deciding policies of a decision and their reason.
-pub(super) fn why(row: &Row) -> String {
-    let Said::Decision { policies, reason, .. } = &row.said else { return String::new() };
-    let names: Vec<_> = policies.iter().map(|policy| format!("<code>{}</code>", Text(policy))).collect();
+pub(super) fn why(row: &EntryRow) -> String {
+    let RowContent::Decision { policies, reason, .. } = &row.said else { return String::new() };
+    let names: Vec<_> = policies.iter().map(|policy| format!("<code>{}</code>", MarkupText(policy))).collect();
     let by = if names.is_empty() { "no permit matched".to_owned() } else { format!("by {}", names.join(", ")) };
-    let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {}", Text(reason)));
+    let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {}", MarkupText(reason)));
     format!("{by}{reason}")
 }

@@ -23,7 +23,7 @@ pub(super) fn cut(text: &str) -> Box<str> {
 
 /// The last runs; those with denials are kept longest.
 #[derive(Debug, Default)]
-pub(super) struct Runs {
+pub(super) struct ReportRuns {
     seen: HashMap<Box<str>, RunSeen>,
     /// Their ids, in the order in which they were first seen.
     order: VecDeque<Box<str>>,
@@ -46,24 +46,24 @@ pub(super) struct RunSeen {
     pub(super) denied: u64,
     pub(super) result: Option<Box<str>>,
     pub(super) duration_us: u64,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<EntryRow>,
     /// Number of entries that are not kept.
     pub(super) more: u64,
 }
 
 /// An entry.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct EntryRow {
     pub(super) sequence: u64,
     pub(super) time: Option<Timestamp>,
     pub(super) line: Option<u32>,
     pub(super) operation: Box<str>,
-    pub(super) said: Said,
+    pub(super) said: RowContent,
 }
 
 /// The content of an entry.
 #[derive(Debug, Clone)]
-pub(super) enum Said {
+pub(super) enum RowContent {
     Start,
     Decision { denied: bool, action: Box<str>, resource: Box<str>, policies: Vec<Box<str>>, reason: Option<Box<str>> },
     Outcome { result: Box<str>, bytes: u64, duration_us: u64 },
@@ -72,20 +72,20 @@ pub(super) enum Said {
 
 /// A denial, in the list of all.
 #[derive(Debug)]
-pub(super) struct Denial {
+pub(super) struct DenialRow {
     /// The number of its run.
     pub(super) run: u64,
     pub(super) principal: Box<str>,
-    pub(super) row: Row,
+    pub(super) row: EntryRow,
 }
 
-impl Runs {
+impl ReportRuns {
     /// Adds an entry; returns the number of its run, and its row.
-    pub(super) fn add(&mut self, entry: &Entry<'_>) -> (u64, Row) {
+    pub(super) fn add(&mut self, entry: &Entry<'_>) -> (u64, EntryRow) {
         if !self.seen.contains_key(&*entry.run) {
             self.begin(entry);
         }
-        let row = Row::new(entry);
+        let row = EntryRow::new(entry);
         let run = self.seen.entry((*entry.run).into()).or_default();
         run.add(entry, &row);
         (run.number, row)
@@ -116,16 +116,16 @@ impl Runs {
 }
 
 impl RunSeen {
-    fn add(&mut self, entry: &Entry<'_>, row: &Row) {
+    fn add(&mut self, entry: &Entry<'_>, row: &EntryRow) {
         self.decisions += u64::from(entry.event == "decision");
         self.denied += u64::from(entry.is_denial());
         match &row.said {
-            Said::Start => {
+            RowContent::Start => {
                 let some = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(cut);
                 (self.script, self.policy) = (some(entry.script.as_deref()), some(entry.policy.as_deref()));
                 self.tags = entry.tags.iter().take(ROWS).map(|tag| cut(tag)).collect();
             }
-            Said::End { result, duration_us } => {
+            RowContent::End { result, duration_us } => {
                 (self.result, self.duration_us) = (Some(result.clone()), *duration_us);
             }
             _ => {}
@@ -144,12 +144,12 @@ impl RunSeen {
     }
 }
 
-impl Row {
+impl EntryRow {
     fn new(entry: &Entry<'_>) -> Self {
         let text = |part: &Option<std::borrow::Cow<'_, str>>| cut(part.as_deref().unwrap_or("?"));
         let said = match &*entry.event {
-            "start" => Said::Start,
-            "decision" => Said::Decision {
+            "start" => RowContent::Start,
+            "decision" => RowContent::Decision {
                 denied: entry.is_denial(),
                 action: text(&entry.action),
                 resource: text(&entry.resource),
@@ -157,9 +157,9 @@ impl Row {
                 reason: entry.reason.as_deref().map(cut),
             },
             "outcome" => {
-                Said::Outcome { result: text(&entry.result), bytes: entry.bytes, duration_us: entry.duration_us }
+                RowContent::Outcome { result: text(&entry.result), bytes: entry.bytes, duration_us: entry.duration_us }
             }
-            _ => Said::End { result: text(&entry.result), duration_us: entry.duration_us },
+            _ => RowContent::End { result: text(&entry.result), duration_us: entry.duration_us },
         };
         Self {
             sequence: entry.sequence,
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn runs_with_denials_stay_longest() {
-        let mut runs = Runs::default();
+        let mut runs = ReportRuns::default();
         for run in 0..3 * RUNS {
             let line = entry(run, if run % 10 == 0 { "DENY" } else { "ALLOW" });
             runs.add(&Entry::parse(line.as_bytes()).unwrap());

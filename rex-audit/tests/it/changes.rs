@@ -1,11 +1,14 @@
 use proptest::prelude::*;
-use rex_audit::{Addition, Chain, Finding, Hash, Mark, PublicKey, SigningKey, Tail, Verdict, Verifier, What, Writer};
+use rex_audit::{
+    Chain, JournalAddition, JournalFinding, JournalTail, JournalVerdict, LineHash, LineProblem, Mark, MarkWriter,
+    PublicKey, SigningKey, Verifier,
+};
 
-const WRITER: Writer<'static> = Writer { run: "a", principal: "Agent::\"x\"" };
+const WRITER: MarkWriter<'static> = MarkWriter { run: "a", principal: "Agent::\"x\"" };
 
 /// Writes the lines of runs that take turns: `turns` has the run of each line.
 fn journal(turns: &[usize]) -> Vec<String> {
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     let mut written = [0; 3];
     for &turn in turns {
         written[turn] += 1;
@@ -31,7 +34,7 @@ fn text(lines: &[String]) -> Vec<u8> {
     lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
 }
 
-fn verify(files: &[&[u8]]) -> Verdict {
+fn verify(files: &[&[u8]]) -> JournalVerdict {
     let mut verifier = Verifier::new();
     for (number, bytes) in files.iter().enumerate() {
         verifier.file(&number.to_string(), *bytes).unwrap();
@@ -40,13 +43,13 @@ fn verify(files: &[&[u8]]) -> Verdict {
 }
 
 /// Returns the findings, as `line kind`.
-fn found(verdict: &Verdict) -> Vec<String> {
-    let told = |finding: &Finding| format!("{} {}", finding.place.line, finding.what.kind());
+fn found(verdict: &JournalVerdict) -> Vec<String> {
+    let told = |finding: &JournalFinding| format!("{} {}", finding.place.line, finding.what.kind());
     verdict.findings.iter().map(told).collect()
 }
 
 #[track_caller]
-fn check(change: impl FnOnce(&mut Vec<String>), expected: &[&str]) -> Verdict {
+fn check(change: impl FnOnce(&mut Vec<String>), expected: &[&str]) -> JournalVerdict {
     let mut lines = journal(&[0, 1, 0, 0, 1, 1, 0]);
     change(&mut lines);
     let verdict = verify(&[&text(&lines)]);
@@ -90,7 +93,8 @@ fn each_change_is_told_with_its_place() {
 fn how_much_was_changed_is_told() {
     let inserted = |change: &dyn Fn(&mut Vec<String>), expected: &[&str]| -> Vec<u64> {
         let told = check(|lines| change(lines), expected).findings.into_iter();
-        told.filter_map(|told| if let What::Inserted { lines } = told.what { Some(lines) } else { None }).collect()
+        told.filter_map(|told| if let LineProblem::Inserted { lines } = told.what { Some(lines) } else { None })
+            .collect()
     };
     // Copies of two adjacent lines, and of two lines that are apart.
     assert_eq!(inserted(&|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]), [2]);
@@ -101,7 +105,7 @@ fn how_much_was_changed_is_told() {
     assert_eq!(inserted(&apart, &["4 inserted", "7 inserted"]), [1, 1]);
     // Lines of a made-up run, linked to the third line.
     let forged = |lines: &mut Vec<String>| {
-        let (mut chain, mut out) = (Chain::after(Hash::of(lines[2].as_bytes())), Vec::new());
+        let (mut chain, mut out) = (Chain::after(LineHash::of(lines[2].as_bytes())), Vec::new());
         for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
             chain.link(&record("z", sequence, event), &mut out).unwrap();
         }
@@ -109,7 +113,7 @@ fn how_much_was_changed_is_told() {
     };
     assert_eq!(inserted(&forged, &["4 inserted"]), [3]);
     let moved = check(|lines| lines.swap(2, 3), &["3 moved"]);
-    assert!(matches!(&moved.findings[0].what, What::Moved { after } if after.line == 4), "{moved:#?}");
+    assert!(matches!(&moved.findings[0].what, LineProblem::Moved { after } if after.line == 4), "{moved:#?}");
 }
 
 /// Adds lines that fit the chain, as anyone who can append to the file can, and that no run of Rex writes.
@@ -117,7 +121,7 @@ fn how_much_was_changed_is_told() {
 fn a_run_that_rex_cannot_have_written_is_told() {
     let added = |more: &[(&str, u64, &str)]| {
         let mut lines = journal(&[0, 1, 0]);
-        let (mut chain, mut out) = (Chain::after(Hash::of(lines[2].as_bytes())), Vec::new());
+        let (mut chain, mut out) = (Chain::after(LineHash::of(lines[2].as_bytes())), Vec::new());
         for &(run, sequence, event) in more {
             chain.link(&record(run, sequence, event), &mut out).unwrap();
         }
@@ -150,7 +154,7 @@ fn no_journal_makes_a_verdict_without_end() {
         written.iter().enumerate().filter(|(at, _)| at % 4 != 1).map(|(_, line)| line.clone()).collect();
     let verdict = verify(&[&text(&broken)]);
     assert_eq!((verdict.findings.len(), verdict.more), (100, 50));
-    assert_eq!(verdict.head, Hash::of(written[599].as_bytes()));
+    assert_eq!(verdict.head, LineHash::of(written[599].as_bytes()));
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn a_line_that_is_too_long_does_not_hide_what_comes_after_it() {
 
 #[test]
 fn a_number_that_is_missing_is_told_though_the_chain_holds() {
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     for (run, sequence, event) in [("a", 1, "start"), ("a", 3, "decision"), ("a", 4, "end"), ("b", 2, "start")] {
         addition.line(&record(run, sequence, event)).unwrap();
     }
@@ -200,7 +204,7 @@ fn no_line_of_a_run_has_the_number_0() {
         ("end", &["2 gap"]),
         ("note", &["2 unknown"]),
     ] {
-        let mut addition = Addition::after(Tail::EMPTY, WRITER);
+        let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
         for (sequence, event) in [(1, "start"), (0, event)] {
             addition.line(&record("a", sequence, event)).unwrap();
         }
@@ -210,11 +214,11 @@ fn no_line_of_a_run_has_the_number_0() {
 
 /// Appends a line after what a killed writer left behind.
 fn after(bytes: &mut Vec<u8>, sequence: u64) {
-    let tail = Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
-    let mut addition = Addition::after(tail, WRITER);
+    let tail = JournalTail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
+    let mut addition = JournalAddition::after(tail, WRITER);
     addition.line(&record("d", sequence, if sequence == 1 { "start" } else { "decision" })).unwrap();
     bytes.extend(&addition.bytes);
-    assert_eq!(Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap(), addition.tail);
+    assert_eq!(JournalTail::read(&mut std::io::Cursor::new(&*bytes)).unwrap(), addition.tail);
 }
 
 #[test]
@@ -286,9 +290,9 @@ fn whole_lines_are_no_unfinished_ones() {
 
 #[test]
 fn files_go_on_where_others_end() {
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     addition.line(&record("a", 1, "start")).unwrap();
-    let mut next = Addition::after(addition.tail, WRITER);
+    let mut next = JournalAddition::after(addition.tail, WRITER);
     next.mark(&Mark::Continued { file: "j.1".to_owned() }, WRITER);
     next.line(&record("a", 2, "end")).unwrap();
     let (one, two) = (&addition.bytes[..], &next.bytes[..]);
@@ -297,7 +301,7 @@ fn files_go_on_where_others_end() {
     assert_eq!((both.files, both.lines, both.runs, both.unended, both.unsigned), (2, 3, 1, 0, 3));
     assert_eq!((both.head, both.continues), (next.tail.head, None));
     // A file that names another one must also be linked to it.
-    let mut other = Addition::after(Tail::EMPTY, WRITER);
+    let mut other = JournalAddition::after(JournalTail::EMPTY, WRITER);
     other.line(&record("b", 1, "start")).unwrap();
     assert_eq!(found(&verify(&[&other.bytes, two]))[0], "1 not_continued");
     let alone = verify(&[two]);
@@ -315,7 +319,7 @@ fn files_go_on_where_others_end() {
 #[test]
 fn what_is_signed_is_told_and_nobody_else_signs() {
     let [key, other] = [(); 2].map(|()| SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap());
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     addition.line(&record("a", 1, "start")).unwrap();
     addition.checkpoint(&key, WRITER);
     addition.line(&record("a", 2, "end")).unwrap();
@@ -330,7 +334,7 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
     assert_eq!(found(&verify(&addition.bytes, vec![other.public()])), ["3 unsigned"]);
     assert_eq!(found(&verify(b"", vec![other.public()])), ["0 unsigned"]);
     // A rewrite of everything, without the key: the old signature is of another head.
-    let mut anew = Addition::after(Tail::EMPTY, WRITER);
+    let mut anew = JournalAddition::after(JournalTail::EMPTY, WRITER);
     anew.line(&record("b", 1, "start")).unwrap();
     let signed = &lines(&addition.bytes)[1];
     anew.line(format!("{}}}", signed.split_once(",\"prev\"").unwrap().0).as_bytes()).unwrap();
@@ -341,13 +345,13 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
 #[test]
 fn a_run_that_nobody_signed_is_told_though_a_later_one_is_signed() {
     let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     let mut run = |name: &'static str, signed: bool| {
         for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
             addition.line(&record(name, sequence, event)).unwrap();
         }
         if signed {
-            addition.checkpoint(&key, Writer { run: name, ..WRITER });
+            addition.checkpoint(&key, MarkWriter { run: name, ..WRITER });
         }
         addition.bytes.clone()
     };
@@ -367,7 +371,7 @@ fn a_run_that_nobody_signed_is_told_though_a_later_one_is_signed() {
 
 #[test]
 fn a_run_that_is_there_twice_is_told() {
-    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     for run in ["a", "b", "a"] {
         for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
             addition.line(&record(run, sequence, event)).unwrap();
@@ -385,7 +389,7 @@ fn a_line_that_is_known_from_elsewhere_must_be_there() {
         verifier.file("j", &*text(lines)).unwrap();
         found(&verifier.finish())
     };
-    let head = Hash::of(lines[2].as_bytes());
+    let head = LineHash::of(lines[2].as_bytes());
     assert_eq!(look(&lines, head), [""; 0]);
     assert_eq!(look(&lines[..2], head), ["2 missing"], "the tail was cut");
 }

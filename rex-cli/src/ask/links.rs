@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rex_core::process::Program;
-use rex_core::{AbsPath, DeniedCall, Need, Resource, Value, Width};
+use rex_core::{AbsPath, DeniedCall, Need, NeedWidth, Resource, Value};
 
 /// Actions on a name itself, not on the target of the link.
 const TO_NAMES: [&str; 6] = ["create_dir", "hard_link", "remove", "rename", "stat", "symlink"];
@@ -19,7 +19,7 @@ pub(super) fn add(call: &mut DeniedCall, text: &str) {
         for target in targets(call.operation, need, text) {
             let mut known = BTreeMap::new();
             need.resource().attributes(&mut |name, fact| drop(known.insert(name.to_owned(), Value::from(fact))));
-            let Ok(resource) = (need.spec().recall)(&target, &known) else { continue };
+            let Ok(resource) = (need.spec().from_record)(&target, &known) else { continue };
             let id = need.resource().id().to_owned();
             let led = need.clone().on(Arc::from(resource)).with_via(Some(&id));
             let is_known = |other: &Need| *other.width() == *led.width() && other.covers(&led);
@@ -36,9 +36,9 @@ fn targets(operation: &str, need: &Need, text: &str) -> Vec<String> {
     let (spec, path) = (need.spec(), Path::new(need.resource().id()));
     let operation = operation.split_once("::").unwrap_or_default();
     let is_path = spec.resource == AbsPath::SPEC;
-    let is_tree = *need.width() == Width::Below;
+    let is_tree = *need.width() == NeedWidth::Below;
     let follows_none = (operation == ("process", "run") && is_path) || (is_tree && TO_TREES.contains(&spec.name));
-    if follows_none || !(is_path || spec.resource == Program::SPEC) || !(is_tree || *need.width() == Width::This) {
+    if follows_none || !(is_path || spec.resource == Program::SPEC) || !(is_tree || *need.width() == NeedWidth::This) {
         return Vec::new();
     }
     let named = is_path && !is_tree && TO_NAMES.contains(&spec.name);

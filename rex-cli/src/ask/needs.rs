@@ -1,7 +1,7 @@
 //! Operations that need more than one action.
 
 use rex_core::{ActionSpec, Request};
-use rex_sdk::{Kind, OPS, OpSpec};
+use rex_sdk::{OPS, OpSpec, ParamKind};
 use serde::Serialize;
 
 use crate::draw::line;
@@ -11,14 +11,14 @@ const NAMED: usize = 3;
 
 /// An operation that needs an action and others.
 #[derive(Serialize)]
-pub(super) struct Needing {
+pub(super) struct NeedingOperation {
     operation: &'static str,
     actions: Vec<String>,
     #[serde(skip)]
     spec: &'static OpSpec,
 }
 
-impl Needing {
+impl NeedingOperation {
     /// Returns the operations that need this action and others; none if some operation needs this action alone.
     pub(super) fn of(action: &ActionSpec) -> Vec<Self> {
         let needing = OPS.iter().map(|operation| operation.spec()).filter(|spec| spec.needs.contains(&action));
@@ -37,7 +37,7 @@ impl Needing {
         match &required[..] {
             // The first action that an operation needs is about its argument.
             [one]
-                if matches!(one.kind, Kind::Text | Kind::Path)
+                if matches!(one.kind, ParamKind::Text | ParamKind::Path)
                     && self.spec.needs.first() == Some(&request.action.spec()) =>
             {
                 format!("{}({:?})", self.operation, request.resource.id())
@@ -50,7 +50,7 @@ impl Needing {
 /// Formats the operations for people; may be empty.
 pub(super) fn human(request: &Request<'_>) -> String {
     let spec = request.action.spec();
-    let needing = Needing::of(spec);
+    let needing = NeedingOperation::of(spec);
     let Some(first) = needing.first() else { return String::new() };
     let mut out = format!("\n`{spec}` alone is enough for no operation:\n");
     for one in needing.iter().take(NAMED) {

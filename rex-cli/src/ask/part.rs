@@ -1,15 +1,15 @@
 //! Parts of an allowed tree that are denied, or may be.
 
-use rex_core::{Effect, Extent, Place};
-use rex_policy::{Exception, Trace};
+use rex_core::{Effect, Extent, ReachPlace};
+use rex_policy::{ReachException, Trace};
 use serde::Serialize;
 
-use super::whole::Needed;
+use super::whole::NeededRequest;
 use crate::draw::line;
 
 /// A policy that denies part of a tree, or may deny it.
 #[derive(Serialize)]
-pub(super) struct Part {
+pub(super) struct DeniedPart {
     policy: String,
     /// The text of its `@reason`.
     reason: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Part {
     places: Vec<String>,
 }
 
-impl Part {
+impl DeniedPart {
     pub(super) fn human(&self) -> String {
         let verb = match (self.permit, self.certain) {
             (true, _) => "may be out of what it permits:",
@@ -39,11 +39,11 @@ impl Part {
 }
 
 /// Returns the policies that may deny part of a tree whose root is allowed.
-pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Vec<Part> {
+pub(super) fn of(exceptions: &[ReachException], needed: &NeededRequest, trace: &Trace) -> Vec<DeniedPart> {
     let request = needed.asked.request();
     let tree = match (&needed.prefix, needed.below) {
-        (Some(prefix), _) => Tree::Prefix(prefix),
-        (None, true) => Tree::Below(request.resource.id()),
+        (Some(prefix), _) => ResourceTree::Prefix(prefix),
+        (None, true) => ResourceTree::Below(request.resource.id()),
         (None, false) => return Vec::new(),
     };
     if trace.decision.effect == Effect::Deny {
@@ -52,7 +52,7 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
     let forbids = exceptions.iter().filter_map(|exception| {
         let mut extents = exception.extents.iter().filter(|(spec, _)| *spec == request.action.spec());
         let places = tree.places(&extents.next()?.1)?;
-        let part = Part {
+        let part = DeniedPart {
             policy: exception.policy.to_string(),
             reason: exception.reason.as_deref().map(str::to_owned),
             permit: false,
@@ -62,11 +62,12 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
         Some(part)
     });
     // One permit that does not depend on the single resource allows the whole tree.
-    let each = |conjunct: &rex_policy::Part| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
-    let looks = |permit: &&rex_policy::Traced| permit.conjuncts.iter().any(each);
+    let each =
+        |conjunct: &rex_policy::ConditionPart| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
+    let looks = |permit: &&rex_policy::PolicyTrace| permit.conjuncts.iter().any(each);
     let permits: Vec<_> = trace.deciding.iter().filter(|traced| traced.permit).collect();
     let bound = if permits.iter().all(looks) { permits } else { Vec::new() };
-    let permits = bound.into_iter().map(|traced| Part {
+    let permits = bound.into_iter().map(|traced| DeniedPart {
         policy: traced.id.to_string(),
         reason: traced.reason.as_deref().map(str::to_owned),
         permit: true,
@@ -77,7 +78,7 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
 }
 
 /// Returns what the first line of an answer says of these parts.
-pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a Part>) -> &'static str {
+pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a DeniedPart>) -> &'static str {
     match parts.map(|part| part.certain).max() {
         None => "",
         Some(true) => ", but some of it is forbidden",
@@ -86,12 +87,12 @@ pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a Part>) -> &'static str
 }
 
 /// A tree: all below a path, or all with a prefix.
-enum Tree<'a> {
+enum ResourceTree<'a> {
     Below(&'a str),
     Prefix(&'a str),
 }
 
-impl Tree<'_> {
+impl ResourceTree<'_> {
     fn holds(&self, id: &str) -> bool {
         match self {
             Self::Prefix(prefix) => id.starts_with(prefix),
@@ -116,16 +117,16 @@ impl Tree<'_> {
         let Extent::Within(places) = extent else { return Some(Vec::new()) };
         let (mut inside, mut around) = (Vec::new(), false);
         for place in places {
-            let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+            let (ReachPlace::Exactly(id) | ReachPlace::Below(id) | ReachPlace::Prefix(id)) = place;
             if self.holds(id) {
                 inside.push(id.clone());
                 continue;
             }
             let (Self::Below(root) | Self::Prefix(root)) = self;
             around |= match place {
-                Place::Exactly(_) => false,
-                Place::Below(id) => Tree::Below(id).holds(root),
-                Place::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
+                ReachPlace::Exactly(_) => false,
+                ReachPlace::Below(id) => ResourceTree::Below(id).holds(root),
+                ReachPlace::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
             };
         }
         // An extent that contains the whole tree is reported without places.

@@ -4,35 +4,35 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rex_core::asked::Written;
+use rex_core::request::RequestSpec;
 use rex_core::{
-    ACTIONS, AbsPath, Asked, Authorize, Code, Decision, DeniedCall, Fact, Limits, Need, Request, Subject, Timestamp,
-    Value, Width,
+    ACTIONS, AbsPath, Authorize, Code, Decision, DeniedCall, Fact, Limits, Need, NeedWidth, Request, RequestBuf,
+    Subject, Timestamp, Value,
 };
 use rex_engine::{Engine, Input};
 use rex_policy::{Patch, Policy, Trace};
 use rex_sdk::{MemOs, Overlay};
 use serde::Serialize;
 
-use super::later::{self, Later};
+use super::later::{self, LateNeed};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, DeniedPart};
 use super::{
-    Answer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
+    AskAnswer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
 };
-use crate::args::Format;
+use crate::args::OutputFormat;
 use crate::draw::line;
 use crate::exit::{Exit, Stop};
-use crate::load::Policies;
+use crate::load::PolicySources;
 use crate::print;
 
 /// An authorizer that denies everything and keeps the calls.
 #[derive(Default)]
-struct Listener {
+struct CallListener {
     calls: Mutex<Vec<DeniedCall>>,
 }
 
-impl Authorize for Listener {
+impl Authorize for CallListener {
     fn decide(&self, _: &Request<'_>) -> Decision {
         Decision::deny(None)
     }
@@ -44,9 +44,9 @@ impl Authorize for Listener {
 }
 
 /// One request that a call needs.
-pub(super) struct Needed {
+pub(super) struct NeededRequest {
     operation: &'static str,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestBuf,
     pub(super) below: bool,
     /// The common prefix of all ids that it is about, if only that is known.
     pub(super) prefix: Option<String>,
@@ -57,11 +57,11 @@ pub(super) struct Needed {
 }
 
 /// A request and how it was decided.
-struct Traced<'a> {
-    needed: &'a Needed,
+struct TracedRequest<'a> {
+    needed: &'a NeededRequest,
     trace: Trace,
     /// The policies that deny part of the tree, or may.
-    part: Vec<Part>,
+    part: Vec<DeniedPart>,
 }
 
 /// Decides all that a call needs, and explains the decisions.
@@ -69,13 +69,13 @@ pub(super) fn ask(
     args: &AskArgs,
     call: &str,
     at: Timestamp,
-    (policies, policy): (&Policies, &Policy),
+    (policies, policy): (&PolicySources, &Policy),
 ) -> Result<Exit, Stop> {
     let subject = subject(args)?;
     let calls = calls(call, &subject)?;
     let needed = needed(args, &calls, &subject, at)?;
     let exceptions = policy.exceptions(Some(&subject.principal));
-    let traced: Vec<Traced<'_>> = needed
+    let traced: Vec<TracedRequest<'_>> = needed
         .iter()
         .map(|needed| {
             let top = policy.trace(&needed.asked.request());
@@ -83,26 +83,26 @@ pub(super) fn ask(
             let part = part::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
             // If the top of a tree is allowed, the request below it decides.
             let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
-            Traced { needed, trace, part }
+            TracedRequest { needed, trace, part }
         })
         .collect();
     let later = later::of(&calls, policy, &subject.principal);
-    let answered = Answered { policy, call, traced: &traced, later: &later };
+    let answered = AnsweredCall { policy, call, traced: &traced, later: &later };
     let allowed = answered.is_allowed();
     let requests: Vec<_> = needed.iter().map(|needed| needed.asked.request()).collect();
     let patch = if allowed { None } else { policy.patch_calls(&subject, at, &calls) };
     let patch = patch.filter(|patch| verified(policies, patch, &requests));
     print(&match (args.patch, args.format) {
         (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
-        (_, Format::Json) => answered.json(patch.as_ref())?,
-        (_, Format::Human) => answered.human(patch.as_ref()),
+        (_, OutputFormat::Json) => answered.json(patch.as_ref())?,
+        (_, OutputFormat::Human) => answered.human(patch.as_ref()),
     })?;
     Ok(if allowed { Exit::Success } else { Exit::Denied })
 }
 
 /// Returns the calls of a text, with all their needs. Nothing is performed: the first request of each is denied.
 fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
-    let listener = Arc::new(Listener::default());
+    let listener = Arc::new(CallListener::default());
     let os = Overlay::new(MemOs::new(), Limits::default()).going_on();
     let engine = Engine::builder(Arc::new(os)).build().map_err(|error| Stop::internal(error.to_string()))?;
     let mut input = Input::new(subject.principal.clone(), listener.clone());
@@ -134,13 +134,13 @@ fn whole(mut call: DeniedCall) -> DeniedCall {
     call
 }
 
-fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp) -> Result<Vec<Needed>, Stop> {
+fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp) -> Result<Vec<NeededRequest>, Stop> {
     let context = object("--context", args.context.as_ref())?;
     let attributes = object("--attributes", args.attributes.as_ref())?;
-    let mut all: Vec<Needed> = Vec::new();
+    let mut all: Vec<NeededRequest> = Vec::new();
     let (mut unused, mut unhad) = (context.clone(), attributes.clone());
     for call in calls {
-        for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
+        for need in call.needs.iter().filter(|need| !matches!(need.width(), NeedWidth::Later(_))) {
             need.spec().context.iter().for_each(|fact| drop(unused.remove(fact.name)));
             need.spec().resource.attributes.iter().for_each(|attribute| drop(unhad.remove(attribute.name)));
             all.push(request(call.operation, need, (&context, &attributes), subject, at)?);
@@ -164,7 +164,7 @@ fn request(
     (context, attributes): (&BTreeMap<String, Value>, &BTreeMap<String, Value>),
     subject: &Subject,
     at: Timestamp,
-) -> Result<Needed, Stop> {
+) -> Result<NeededRequest, Stop> {
     let spec = need.spec();
     let (mut facts, mut known, mut assumed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     let value = |given: &BTreeMap<String, Value>, name: &str, fact: Fact<'_>| {
@@ -194,38 +194,38 @@ fn request(
         known.insert(name.to_owned(), value);
     });
     let (action, id) = (spec.to_string(), need.resource().id().to_owned());
-    let written = Written { action: &action, resource: &id, attributes: known, context: facts };
-    let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
+    let written = RequestSpec { action: &action, resource: &id, attributes: known, context: facts };
+    let asked = if context.is_empty() && attributes.is_empty() { RequestBuf::new } else { RequestBuf::consistent };
     let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
-    let prefix = if let Width::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
+    let prefix = if let NeedWidth::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
     let via = need.via().map(str::to_owned);
-    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, via, assumed })
+    Ok(NeededRequest { operation, asked, below: *need.width() == NeedWidth::Below, prefix, via, assumed })
 }
 
 /// Returns the same request for a path below, if the need is about a tree.
-fn beneath(needed: &Needed) -> Option<Asked> {
+fn beneath(needed: &NeededRequest) -> Option<RequestBuf> {
     let request = needed.asked.request();
     let id = format!("{}/any/name", request.resource.id().trim_end_matches('/'));
     let mut context = BTreeMap::new();
     request.action.facts(&mut |name, fact| drop(context.insert(name.to_owned(), Value::from(fact))));
     let action = request.action.spec().to_string();
-    let written = Written { action: &action, resource: &id, context, ..Written::default() };
-    needed.below.then(|| Asked::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
+    let written = RequestSpec { action: &action, resource: &id, context, ..RequestSpec::default() };
+    needed.below.then(|| RequestBuf::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
 }
 
 #[derive(Serialize)]
-struct Whole<'a> {
+struct CallAnswer<'a> {
     decision: &'static str,
     operation: &'a str,
-    requests: Vec<OfWhole<'a>>,
+    requests: Vec<ShownRequest<'a>>,
     /// The needs whose resources only the call itself finds out.
-    later: &'a [Later],
+    later: &'a [LateNeed],
     patch: Option<ShownPatch<'a>>,
     policy_sha256: Option<String>,
 }
 
 #[derive(Serialize)]
-struct OfWhole<'a> {
+struct ShownRequest<'a> {
     operation: &'static str,
     action: String,
     resource: String,
@@ -234,23 +234,23 @@ struct OfWhole<'a> {
     /// The name that leads to the resource by a link on this host.
     via: Option<&'a str>,
     /// The policies that deny part of the tree, or may.
-    part: &'a [Part],
+    part: &'a [DeniedPart],
     assumed: &'a [String],
     #[serde(flatten)]
-    answer: Answer<'a>,
+    answer: AskAnswer<'a>,
 }
 
 /// The decisions on a call, before they are printed.
-struct Answered<'a> {
+struct AnsweredCall<'a> {
     policy: &'a Policy,
     call: &'a str,
-    traced: &'a [Traced<'a>],
-    later: &'a [Later],
+    traced: &'a [TracedRequest<'a>],
+    later: &'a [LateNeed],
 }
 
-impl Answered<'_> {
+impl AnsweredCall<'_> {
     fn is_allowed(&self) -> bool {
-        self.traced.iter().all(|traced| is_allowed(&traced.trace)) && !self.later.iter().any(Later::is_denied)
+        self.traced.iter().all(|traced| is_allowed(&traced.trace)) && !self.later.iter().any(LateNeed::is_denied)
     }
 
     fn human(&self, patch: Option<&Patch>) -> String {
@@ -261,7 +261,8 @@ impl Answered<'_> {
         let all = traced.len() + later_denied;
         let (decision, plural) =
             (if self.is_allowed() { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
-        let known = if self.is_allowed() && later.iter().any(Later::is_certain) { ", as far as is known" } else { "" };
+        let known =
+            if self.is_allowed() && later.iter().any(LateNeed::is_certain) { ", as far as is known" } else { "" };
         let mut out = format!("{decision}{known}: `{}` needs {all} {plural}", line(call));
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -273,7 +274,7 @@ impl Answered<'_> {
                 denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
             } + part::summary(traced.iter().flat_map(|traced| &traced.part))
         );
-        for Traced { needed, trace, part } in traced {
+        for TracedRequest { needed, trace, part } in traced {
             let request = needed.asked.request();
             let below = if needed.below { " and all below" } else { "" };
             let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
@@ -309,9 +310,9 @@ impl Answered<'_> {
         let Self { policy, call, traced, later } = *self;
         let refused: Vec<_> =
             traced.iter().map(|traced| refused(&traced.needed.asked.request(), &traced.trace)).collect();
-        let requests = traced.iter().zip(&refused).map(|(Traced { needed, trace, part }, refused)| {
+        let requests = traced.iter().zip(&refused).map(|(TracedRequest { needed, trace, part }, refused)| {
             let request = needed.asked.request();
-            OfWhole {
+            ShownRequest {
                 operation: needed.operation,
                 action: request.action.spec().to_string(),
                 resource: request.resource.id().to_owned(),
@@ -320,10 +321,10 @@ impl Answered<'_> {
                 via: needed.via.as_deref(),
                 part,
                 assumed: &needed.assumed,
-                answer: Answer::new(&request, trace, refused.as_ref()),
+                answer: AskAnswer::new(&request, trace, refused.as_ref()),
             }
         });
-        let whole = Whole {
+        let whole = CallAnswer {
             decision: if self.is_allowed() { "ALLOW" } else { "DENY" },
             operation: call,
             requests: requests.collect(),

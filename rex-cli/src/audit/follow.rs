@@ -10,7 +10,7 @@ use crate::host::FileNotices;
 
 /// A reader of a file that waits at its end for more. A truncated file is read again from its beginning; another file that has taken
 /// the name is read after the rest of the first.
-pub(crate) struct Follow<R> {
+pub(crate) struct FollowReader<R> {
     path: PathBuf,
     file: File,
     /// Number of bytes read.
@@ -21,7 +21,7 @@ pub(crate) struct Follow<R> {
     reader: R,
 }
 
-impl<R: AsFd> Follow<R> {
+impl<R: AsFd> FollowReader<R> {
     /// Continues from `at`. Ends when `reader`, the consumer of what is read, has gone away.
     pub(crate) fn new(path: &Path, mut file: File, at: u64, reader: R) -> io::Result<Self> {
         file.seek(SeekFrom::Start(at))?;
@@ -57,7 +57,7 @@ impl<R: AsFd> Follow<R> {
     }
 }
 
-impl<R: AsFd> Read for Follow<R> {
+impl<R: AsFd> Read for FollowReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = self.file.read(buffer)?;
@@ -83,15 +83,15 @@ impl<R: AsFd> Read for Follow<R> {
 }
 
 /// Standard output, the consumer of what is read.
-pub(crate) struct Stdout(io::Stdout);
+pub(crate) struct StdoutConsumer(io::Stdout);
 
-impl Stdout {
+impl StdoutConsumer {
     pub(crate) fn new() -> Self {
         Self(io::stdout())
     }
 }
 
-impl AsFd for Stdout {
+impl AsFd for StdoutConsumer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

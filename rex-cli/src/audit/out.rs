@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use crate::exit::Stop;
 
 /// Standard output. Once its reader has gone away, the rest need not be read.
-pub(crate) struct Out {
+pub(crate) struct StdoutWriter {
     to: BufWriter<StdoutLock<'static>>,
     failed: Option<io::Error>,
 }
 
-impl Out {
+impl StdoutWriter {
     pub(crate) fn new() -> Self {
         Self { to: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
     }
@@ -30,7 +30,7 @@ impl Out {
 
     /// Returns a writer to standard output.
     pub(crate) fn writer(&mut self) -> impl Write + '_ {
-        Through(self)
+        ErrorKeeper(self)
     }
 
     /// Flushes the buffer.
@@ -64,9 +64,9 @@ impl Out {
 }
 
 /// A writer to standard output, which keeps an error.
-struct Through<'a>(&'a mut Out);
+struct ErrorKeeper<'a>(&'a mut StdoutWriter);
 
-impl Write for Through<'_> {
+impl Write for ErrorKeeper<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.0.text(bytes) {
             ControlFlow::Continue(()) => Ok(bytes.len()),

@@ -2,35 +2,35 @@
 
 use std::ops::ControlFlow;
 
-use super::out::Out;
+use super::out::StdoutWriter;
 use super::row::row;
-use super::select::{FilterArgs, Journals, each};
-use crate::args::{Color, Format};
+use super::select::{FilterArgs, JournalArgs, each};
+use crate::args::{Color, OutputFormat};
 use crate::draw::Paint;
 use crate::exit::{Exit, Stop};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryArgs {
     #[command(flatten)]
-    journals: Journals,
+    journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// How to print them: as JSON, each is the line of the journal
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 /// Lists the matching records.
 pub(crate) fn query(args: &QueryArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
-    let (mut out, paint) = (Out::new(), Paint::output(color));
+    let (mut out, paint) = (StdoutWriter::new(), Paint::output(color));
     each(&args.journals.journals, |line, entry| {
         if !filter.passes(entry) {
             return ControlFlow::Continue(());
         }
         match args.format {
-            Format::Json => out.line(line.bytes),
-            Format::Human => out.line(row(entry, paint).as_bytes()),
+            OutputFormat::Json => out.line(line.bytes),
+            OutputFormat::Human => out.line(row(entry, paint).as_bytes()),
         }
     })?;
     out.finish().map(|()| Exit::Success)

@@ -6,21 +6,21 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rex_audit::Report;
-use rex_audit::report::Script;
+use rex_audit::HtmlReport;
+use rex_audit::report::ReportScript;
 use serde::Serialize;
 
 use super::row::number;
-use super::select::{FilterArgs, Journals, each};
-use crate::args::Format;
+use super::select::{FilterArgs, JournalArgs, each};
+use crate::args::OutputFormat;
 use crate::exit::{Exit, Stop};
-use crate::replace::{self, Rights};
+use crate::replace::{self, FileRights};
 use crate::{load, print};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
-    journals: Journals,
+    journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Where to write the page; one that is there is replaced
@@ -33,12 +33,12 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Options")]
     top: usize,
     /// How to print what was written
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct WrittenReport<'a> {
     html: &'a Path,
     entries: u64,
     runs: u64,
@@ -52,11 +52,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
     if args.journals.journals.iter().any(|journal| is_same(journal, &args.html)) {
         return Err(Stop::usage(format!("`{}` is a journal, which the page would replace", args.html.display())));
     }
-    let mut report = Report::default();
+    let mut report = HtmlReport::default();
     for path in &args.scripts {
         let script = load::script(Some(path), None)?;
         let sha256 = rex_engine::script_sha256(&script.text);
-        report = report.with_script(&sha256, Script { name: script.name, text: script.text });
+        report = report.with_script(&sha256, ReportScript { name: script.name, text: script.text });
     }
     let unreadable = each(&args.journals.journals, |_, entry| {
         if filter.passes(entry) {
@@ -65,14 +65,16 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
         ControlFlow::Continue(())
     })?;
     (0..unreadable).for_each(|_| report.unreadable());
-    replace::file(&args.html, Rights::New(0o600), |file: &File| report.write(BufWriter::new(file), args.top))
+    replace::file(&args.html, FileRights::New(0o600), |file: &File| report.write(BufWriter::new(file), args.top))
         .map_err(|error| Stop::usage(format!("the page `{}` cannot be written: {error}", args.html.display())))?;
     let summary = report.summary(0);
     let (entries, runs, denied) = (summary.entries, summary.runs.started, summary.denied);
     print(&match args.format {
-        Format::Json => serde_json::to_string(&Written { html: &args.html, entries, runs, denied, unreadable })
-            .map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => format!(
+        OutputFormat::Json => {
+            serde_json::to_string(&WrittenReport { html: &args.html, entries, runs, denied, unreadable })
+                .map_err(|error| Stop::internal(error.to_string()))?
+        }
+        OutputFormat::Human => format!(
             "{}: {} entries, {} runs, {} denied",
             crate::draw::line(&args.html.display().to_string()),
             number(entries),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use rex_audit::{Entry, Filter, Line, filter, moment};
+use rex_audit::{Entry, EntryFilter, JournalLine, filter, moment};
 use rex_core::{ACTIONS, Effect, Principal, Timestamp};
 
 use crate::complain;
@@ -19,7 +19,7 @@ const TOLD: u64 = 10;
 
 /// The journals to read.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Journals {
+pub(crate) struct JournalArgs {
     /// A journal; `-` reads it from standard input; may be given often
     #[arg(value_name = "JOURNAL", required = true)]
     pub(crate) journals: Vec<PathBuf>,
@@ -55,14 +55,14 @@ pub(crate) struct FilterArgs {
     under: Vec<String>,
     /// The decision
     #[arg(long, value_enum)]
-    decision: Option<Decided>,
+    decision: Option<DecidedEffect>,
     /// A policy that decided so, by its id
     #[arg(long, value_name = "ID")]
     policy: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Decided {
+enum DecidedEffect {
     /// Permitted
     Allow,
     /// Not permitted
@@ -70,10 +70,10 @@ enum Decided {
 }
 
 impl FilterArgs {
-    pub(crate) fn filter(&self) -> Result<Filter, Stop> {
+    pub(crate) fn filter(&self) -> Result<EntryFilter, Stop> {
         let now = Timestamp::now();
         let time = |text: &String| moment::written(text, now).map_err(|error| Stop::usage(error.to_string()));
-        let mut filter = Filter {
+        let mut filter = EntryFilter {
             from: self.from.as_ref().map(time).transpose()?,
             to: self.to.as_ref().map(time).transpose()?,
             runs: self.run.clone(),
@@ -82,11 +82,11 @@ impl FilterArgs {
             resources: self.resource.clone(),
             under: self.under.clone(),
             decision: self.decision.map(|decided| match decided {
-                Decided::Allow => Effect::Allow,
-                Decided::Deny => Effect::Deny,
+                DecidedEffect::Allow => Effect::Allow,
+                DecidedEffect::Deny => Effect::Deny,
             }),
             policies: self.policy.clone(),
-            ..Filter::default()
+            ..EntryFilter::default()
         };
         for word in &self.action {
             let actions = filter::actions(word, ACTIONS).map_err(|error| {
@@ -111,9 +111,9 @@ fn principal(text: &str) -> Result<String, Stop> {
 /// Visits each record of the journals in order, and warns about unreadable lines. Returns their number.
 pub(crate) fn each(
     journals: &[PathBuf],
-    mut visit: impl FnMut(&Line<'_>, &Entry<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(&JournalLine<'_>, &Entry<'_>) -> ControlFlow<()>,
 ) -> Result<u64, Stop> {
-    let mut unreadable = Unreadable::default();
+    let mut unreadable = UnreadableCount::default();
     for path in journals {
         let mut enough = false;
         let reader = BufReader::with_capacity(1 << 18, open(path)?);
@@ -165,10 +165,10 @@ pub(crate) fn cannot_be_read(path: &Path, error: &std::io::Error) -> Stop {
 
 /// The count of lines that should be records but cannot be read.
 #[derive(Debug, Default)]
-pub(crate) struct Unreadable(u64);
+pub(crate) struct UnreadableCount(u64);
 
-impl Unreadable {
-    pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::Unreadable) {
+impl UnreadableCount {
+    pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::UnreadableLine) {
         self.0 += 1;
         if self.0 <= TOLD {
             let path = visible_line(&path.display().to_string());

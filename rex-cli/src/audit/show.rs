@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use rex_audit::{Entry, moment};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::StdoutWriter;
 use super::row::{duration, number, said, time};
 use super::select::each;
-use crate::args::{Color, Format};
+use crate::args::{Color, OutputFormat};
 use crate::draw::{Ink, Paint, line as visible_line};
 use crate::exit::{Exit, Stop};
 
@@ -21,15 +21,15 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "JOURNAL", required = true)]
     journals: Vec<PathBuf>,
     /// How to print it: as JSON, `entries` are the lines of the journal
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Shows one run from its beginning to its end.
 pub(crate) fn show(args: &ShowArgs, color: Color) -> Result<Exit, Stop> {
     let run = find(args)?;
-    let (mut out, paint, mut seen) = (Out::new(), Paint::output(color), Seen::default());
-    if args.format == Format::Json {
+    let (mut out, paint, mut seen) = (StdoutWriter::new(), Paint::output(color), RunProgress::default());
+    if args.format == OutputFormat::Json {
         let _ = out.text(br#"{"run":"#);
         let _ = out.text(&json(&run)?);
         let _ = out.text(br#","entries":["#);
@@ -41,11 +41,11 @@ pub(crate) fn show(args: &ShowArgs, color: Color) -> Result<Exit, Stop> {
         let first = seen.entries == 0;
         seen.add(entry);
         match args.format {
-            Format::Json => {
+            OutputFormat::Json => {
                 out.text(if first { b"" } else { b"," })?;
                 out.text(line.bytes)
             }
-            Format::Human => {
+            OutputFormat::Human => {
                 if first {
                     out.line(head(entry, &run, paint).as_bytes())?;
                 }
@@ -54,13 +54,13 @@ pub(crate) fn show(args: &ShowArgs, color: Color) -> Result<Exit, Stop> {
         }
     })?;
     match args.format {
-        Format::Json => {
-            let totals = json(&Totals { unreadable, ..seen.totals })?;
+        OutputFormat::Json => {
+            let totals = json(&RunTotals { unreadable, ..seen.totals })?;
             let _ = out.text(br#"],"totals":"#);
             let _ = out.text(&totals);
             let _ = out.line(b"}");
         }
-        Format::Human => {
+        OutputFormat::Human => {
             let _ = out.line(seen.foot(paint).as_bytes());
         }
     }
@@ -105,25 +105,25 @@ fn find(args: &ShowArgs) -> Result<String, Stop> {
 
 /// The state of the run after the records so far.
 #[derive(Debug, Default)]
-struct Seen {
+struct RunProgress {
     entries: u64,
     began: Option<i64>,
     call: Option<(String, Option<u32>)>,
     /// `true` if this record belongs to the same call as the one before.
     same: bool,
     ended: bool,
-    totals: Totals,
+    totals: RunTotals,
 }
 
 #[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Totals {
+struct RunTotals {
     operations: u64,
     decisions: u64,
     denied: u64,
     unreadable: u64,
 }
 
-impl Seen {
+impl RunProgress {
     fn add(&mut self, entry: &Entry<'_>) {
         self.entries += 1;
         let time = moment::rfc3339(&entry.time).map(rex_core::Timestamp::as_micros);
@@ -139,7 +139,7 @@ impl Seen {
     }
 
     fn foot(&self, paint: Paint) -> String {
-        let Totals { operations, decisions, denied, .. } = self.totals;
+        let RunTotals { operations, decisions, denied, .. } = self.totals;
         let denied = format!("{} denied", number(denied));
         let denied = if self.totals.denied > 0 { paint.ink(Ink::Bad, &denied) } else { denied };
         let end = if self.ended { "" } else { "\nit has no end: it goes on, or was ended from outside" };
@@ -172,7 +172,7 @@ fn head(entry: &Entry<'_>, run: &str, paint: Paint) -> String {
 }
 
 /// Formats one record; the records of one call are below its name.
-fn drawn(entry: &Entry<'_>, seen: &Seen, paint: Paint) -> String {
+fn drawn(entry: &Entry<'_>, seen: &RunProgress, paint: Paint) -> String {
     let time = moment::rfc3339(&entry.time).map(rex_core::Timestamp::as_micros);
     let since = time.zip(seen.began).and_then(|(time, began)| u64::try_from(time - began).ok());
     let since = since.map_or("?".to_owned(), |micros| format!("+{}", duration(micros)));

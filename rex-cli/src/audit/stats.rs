@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
-use rex_audit::summary::{Asked, Denied, Took};
-use rex_audit::{Stats, Summary};
+use rex_audit::summary::{DenialCount, DurationSummary, ResourceSummary};
+use rex_audit::{JournalStats, Summary};
 
 use super::chart::{bar, columns, spark};
 use super::row::{bytes, duration, number, short};
-use super::select::{FilterArgs, Journals, each};
-use crate::args::{Color, Format};
+use super::select::{FilterArgs, JournalArgs, each};
+use crate::args::{Color, OutputFormat};
 use crate::draw::{Ink, Paint, line as visible_line};
 use crate::exit::{Exit, Stop};
 use crate::print;
@@ -17,21 +17,21 @@ use crate::print;
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
-    journals: Journals,
+    journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Number of names in each list
     #[arg(long, value_name = "COUNT", default_value_t = 10, help_heading = "Options")]
     top: usize,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 /// Adds up the matching records.
 pub(crate) fn stats(args: &StatsArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
-    let mut stats = Stats::default();
+    let mut stats = JournalStats::default();
     let unreadable = each(&args.journals.journals, |_, entry| {
         if filter.passes(entry) {
             stats.add(entry);
@@ -40,8 +40,8 @@ pub(crate) fn stats(args: &StatsArgs, color: Color) -> Result<Exit, Stop> {
     })?;
     let summary = Summary { unreadable, ..stats.summary(args.top) };
     let text = match args.format {
-        Format::Human => human(&summary, Paint::output(color)),
-        Format::Json => serde_json::to_string(&summary).map_err(|error| Stop::internal(error.to_string()))?,
+        OutputFormat::Human => human(&summary, Paint::output(color)),
+        OutputFormat::Json => serde_json::to_string(&summary).map_err(|error| Stop::internal(error.to_string()))?,
     };
     print(&text).map(|()| Exit::Success)
 }
@@ -114,7 +114,7 @@ fn second(time: &str) -> String {
     time.chars().take(19).collect::<String>().replace('T', " ")
 }
 
-fn denied(out: &mut String, title: &str, list: &[Denied], paint: Paint) {
+fn denied(out: &mut String, title: &str, list: &[DenialCount], paint: Paint) {
     let Some(most) = list.iter().map(|one| one.denied).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, title));
     for one in list {
@@ -124,7 +124,7 @@ fn denied(out: &mut String, title: &str, list: &[Denied], paint: Paint) {
     }
 }
 
-fn took(out: &mut String, title: &str, list: &[Took], paint: Paint, name: impl Fn(&str) -> String) {
+fn took(out: &mut String, title: &str, list: &[DurationSummary], paint: Paint, name: impl Fn(&str) -> String) {
     let Some(most) = list.iter().map(|one| one.total_us).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, title));
     let head = format!(
@@ -150,7 +150,7 @@ fn took(out: &mut String, title: &str, list: &[Took], paint: Paint, name: impl F
     }
 }
 
-fn resources(out: &mut String, list: &[Asked], paint: Paint) {
+fn resources(out: &mut String, list: &[ResourceSummary], paint: Paint) {
     let Some(most) = list.iter().map(|one| one.decisions).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "Resources that were asked for most"));
     let head = format!("  {:>10} {:20} {:>10}", "decisions", "", "denied");

@@ -6,13 +6,13 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Entry, Filter, Line};
+use rex_audit::{Entry, EntryFilter, JournalLine};
 
-use super::follow::{Follow, Stdout};
-use super::out::Out;
+use super::follow::{FollowReader, StdoutConsumer};
+use super::out::StdoutWriter;
 use super::row::row;
-use super::select::{FilterArgs, Unreadable, cannot_be_read};
-use crate::args::{Color, Format};
+use super::select::{FilterArgs, UnreadableCount, cannot_be_read};
+use crate::args::{Color, OutputFormat};
 use crate::draw::Paint;
 use crate::exit::{Exit, Stop};
 
@@ -29,31 +29,31 @@ pub(crate) struct TailArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// How to print them: as JSON, each is the line of the journal
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 /// Lists the last records, and with `--follow` those that are added.
 pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
-    let show = |line: &Line<'_>, entry: &Entry<'_>| match args.format {
-        Format::Json => line.bytes.to_vec(),
-        Format::Human => row(entry, Paint::output(color)).into_bytes(),
+    let show = |line: &JournalLine<'_>, entry: &Entry<'_>| match args.format {
+        OutputFormat::Json => line.bytes.to_vec(),
+        OutputFormat::Human => row(entry, Paint::output(color)).into_bytes(),
     };
     let path = &*args.journal;
     let bad = |error: std::io::Error| cannot_be_read(path, &error);
     let mut file = File::open(path).map_err(bad)?;
-    let mut out = Out::new();
+    let mut out = StdoutWriter::new();
     // Records up to here are in the past; those after it are followed.
     let size = file.seek(SeekFrom::End(0)).map_err(bad)?;
-    let start = if filter == Filter::default() { before(&mut file, size, args.lines).map_err(bad)? } else { 0 };
+    let start = if filter == EntryFilter::default() { before(&mut file, size, args.lines).map_err(bad)? } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(bad)?;
     let mut last = VecDeque::new();
     let mut whole = start;
-    let mut unreadable = Unreadable::default();
+    let mut unreadable = UnreadableCount::default();
     let past = BufReader::with_capacity(1 << 18, (&mut file).take(size - start));
     let read = rex_audit::each(past, |line| {
-        if matches!(line.entry, Err(rex_audit::Unreadable::Torn(_))) && args.follow {
+        if matches!(line.entry, Err(rex_audit::UnreadableLine::Torn(_))) && args.follow {
             // A writer has not finished the line yet.
             return ControlFlow::Break(());
         }
@@ -72,7 +72,7 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
         return out.finish().map(|()| Exit::Success);
     }
     let from = whole.min(size);
-    let follow = Follow::new(path, file, from, Stdout::new()).map_err(bad)?;
+    let follow = FollowReader::new(path, file, from, StdoutConsumer::new()).map_err(bad)?;
     // The reader returns only what has been written, so that each line is shown when it comes.
     let read = rex_audit::each(BufReader::new(follow), |line| {
         match passing((path, from), &filter, &line, &mut unreadable, show) {
@@ -90,10 +90,10 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
 
 fn passing<T>(
     (path, from): (&Path, u64),
-    filter: &Filter,
-    line: &Line<'_>,
-    unreadable: &mut Unreadable,
-    show: impl Fn(&Line<'_>, &Entry<'_>) -> T,
+    filter: &EntryFilter,
+    line: &JournalLine<'_>,
+    unreadable: &mut UnreadableCount,
+    show: impl Fn(&JournalLine<'_>, &Entry<'_>) -> T,
 ) -> Option<T> {
     match &line.entry {
         Ok(entry) => filter.passes(entry).then(|| show(line, entry)),

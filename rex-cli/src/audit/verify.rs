@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Hash, Place, PublicKey, Start, Verdict, Verifier};
+use rex_audit::{FileStart, JournalPlace, JournalVerdict, LineHash, PublicKey, Verifier};
 use serde::Serialize;
 
-use crate::args::Format;
+use crate::args::OutputFormat;
 use crate::exit::{Exit, Stop};
 use crate::{draw, print};
 
@@ -28,8 +28,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 /// Verifies a journal.
@@ -37,7 +37,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     let keys = args.keys.iter().map(|path| key(path)).collect::<Result<Vec<_>, Stop>>()?;
     let mut verifier = Verifier::new().with_keys(keys);
     if let Some(head) = &args.head {
-        let hash = Hash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
+        let hash = LineHash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
         verifier = verifier.expecting(hash);
     }
     // Opened before the older ones are read: a run may rotate it meanwhile, and then its name is another file's.
@@ -50,10 +50,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     }
     let verdict = verifier.finish();
     print(&match args.format {
-        Format::Json => {
-            serde_json::to_string(&Said::new(&verdict)).map_err(|error| Stop::internal(error.to_string()))?
+        OutputFormat::Json => {
+            serde_json::to_string(&VerifyOutput::new(&verdict)).map_err(|error| Stop::internal(error.to_string()))?
         }
-        Format::Human => draw::visible(&human(&verdict, !args.keys.is_empty())),
+        OutputFormat::Human => draw::visible(&human(&verdict, !args.keys.is_empty())),
     })?;
     Ok(if verdict.is_intact() { Exit::Success } else { Exit::Script })
 }
@@ -70,7 +70,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Stop {
 fn files_before(file: &mut File, journals: &[PathBuf]) -> Vec<PathBuf> {
     const MOST: usize = 100_000;
     let mut before = Vec::<PathBuf>::new();
-    let mut start = Start::read(BufReader::new(&*file));
+    let mut start = FileStart::read(BufReader::new(&*file));
     // It is read from its start again.
     if file.rewind().is_err() {
         return before;
@@ -83,7 +83,7 @@ fn files_before(file: &mut File, journals: &[PathBuf]) -> Vec<PathBuf> {
         if journals.contains(&next) || before.contains(&next) {
             break;
         }
-        start = File::open(&next).and_then(|file| Start::read(BufReader::new(file)));
+        start = File::open(&next).and_then(|file| FileStart::read(BufReader::new(file)));
         before.push(next);
     }
     before
@@ -113,32 +113,32 @@ fn key(path: &Path) -> Result<PublicKey, Stop> {
 }
 
 #[derive(Serialize)]
-struct Said<'a> {
+struct VerifyOutput<'a> {
     intact: bool,
     files: u64,
     lines: u64,
     runs: u64,
     unended: u64,
     unended_runs: &'a [String],
-    torn: Vec<SaidPlace<'a>>,
+    torn: Vec<TornPlace<'a>>,
     more_torn: u64,
     checkpoints: u64,
-    signed: Option<SaidPlace<'a>>,
+    signed: Option<TornPlace<'a>>,
     unsigned: u64,
     continues: Option<&'a str>,
     head: String,
-    findings: Vec<SaidFinding<'a>>,
+    findings: Vec<VerifyFinding<'a>>,
     more_findings: u64,
 }
 
 #[derive(Serialize)]
-struct SaidPlace<'a> {
+struct TornPlace<'a> {
     file: &'a str,
     line: u64,
 }
 
 #[derive(Serialize)]
-struct SaidFinding<'a> {
+struct VerifyFinding<'a> {
     file: &'a str,
     line: u64,
     run: Option<&'a str>,
@@ -147,9 +147,9 @@ struct SaidFinding<'a> {
     message: String,
 }
 
-impl<'a> Said<'a> {
-    fn new(verdict: &'a Verdict) -> Self {
-        let findings = verdict.findings.iter().map(|finding| SaidFinding {
+impl<'a> VerifyOutput<'a> {
+    fn new(verdict: &'a JournalVerdict) -> Self {
+        let findings = verdict.findings.iter().map(|finding| VerifyFinding {
             file: &finding.place.journal,
             line: finding.place.line,
             run: finding.run.as_deref(),
@@ -164,10 +164,10 @@ impl<'a> Said<'a> {
             runs: verdict.runs,
             unended: verdict.unended,
             unended_runs: &verdict.first_unended,
-            torn: verdict.torn.iter().map(SaidPlace::new).collect(),
+            torn: verdict.torn.iter().map(TornPlace::new).collect(),
             more_torn: verdict.more_torn,
             checkpoints: verdict.checkpoints,
-            signed: verdict.signed.as_ref().map(SaidPlace::new),
+            signed: verdict.signed.as_ref().map(TornPlace::new),
             unsigned: verdict.unsigned,
             continues: verdict.continues.as_deref(),
             head: verdict.head.to_string(),
@@ -177,14 +177,14 @@ impl<'a> Said<'a> {
     }
 }
 
-impl<'a> SaidPlace<'a> {
-    fn new(place: &'a Place) -> Self {
+impl<'a> TornPlace<'a> {
+    fn new(place: &'a JournalPlace) -> Self {
         Self { file: &place.journal, line: place.line }
     }
 }
 
 /// Formats a verdict for people. Writing to a string does not fail.
-fn human(verdict: &Verdict, keys: bool) -> String {
+fn human(verdict: &JournalVerdict, keys: bool) -> String {
     let mut out = String::new();
     for finding in &verdict.findings {
         let _ = write!(out, "{}: {}: {}", finding.place, finding.what.kind(), finding.what);

@@ -22,11 +22,11 @@ use rex_sdk::host::HostOptions;
 use rex_sdk::os::*;
 use serde::{Deserialize, Serialize};
 
-use super::lines::Permitted;
-use super::link::Link;
-use super::run::Job;
-use super::wire::{Answer, Question};
-use crate::load::Policies;
+use super::lines::PermittedAct;
+use super::link::SupervisorLink;
+use super::run::RunJob;
+use super::wire::{BrokerAnswer, BrokerQuestion};
+use crate::load::PolicySources;
 
 macro_rules! declare {
     ($(
@@ -39,11 +39,11 @@ macro_rules! declare {
         /// An act that a worker asks for.
         #[derive(Debug, Serialize, Deserialize)]
         #[expect(clippy::large_enum_variant, reason = "one is made for a question, and it travels as text")]
-        pub(crate) enum Ask {
+        pub(crate) enum BrokerRequest {
             $($($method { action: $action, resource: <$action as Action>::Resource, $($arg: $type),* },)*)*
         }
 
-        impl Ask {
+        impl BrokerRequest {
             /// Returns the action that the act needs.
             fn spec(&self) -> &'static ActionSpec {
                 match self {
@@ -62,7 +62,7 @@ macro_rules! declare {
             }
 
             /// Performs the act, if the policy permits it.
-            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
+            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<BrokerResult, OsFailure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
                         $(besides(run, authorize, &action, &$arg)?;)*
@@ -74,7 +74,7 @@ macro_rules! declare {
         }
 
         $(
-            impl $part for Link { $(
+            impl $part for SupervisorLink { $(
                 fn $method(
                     &self,
                     grant: Grant<$action>,
@@ -82,7 +82,7 @@ macro_rules! declare {
                     budget: &Budget,
                 ) -> Result<$output, OsError> {
                     let (action, resource) = (grant.action().clone(), grant.resource().clone());
-                    self.ask(Ask::$method { action, resource, $($arg),* }, budget)
+                    self.ask(BrokerRequest::$method { action, resource, $($arg),* }, budget)
                 }
             )* }
         )*
@@ -91,9 +91,9 @@ macro_rules! declare {
 
 rex_sdk::brokered!(declare);
 
-impl Ask {
+impl BrokerRequest {
     /// Checks that a record of the journal is about exactly this act: nothing is performed that is not on record.
-    pub(crate) fn is_recorded_as(&self, subject: &Subject, line: &Permitted) -> bool {
+    pub(crate) fn is_recorded_as(&self, subject: &Subject, line: &PermittedAct) -> bool {
         let Event::Decision { action, resource, attributes, context, .. } = self.event(subject) else { return false };
         let json = |facts: Vec<(&'static str, Value)>| {
             let entry =
@@ -115,10 +115,10 @@ impl Ask {
 }
 
 /// The actor's state of a run.
-pub(crate) struct Asked {
+pub(crate) struct BrokerState {
     run_id: String,
     subject: Subject,
-    policies: Arc<Policies>,
+    policies: Arc<PolicySources>,
     ready: OnceLock<Option<(Arc<Policy>, HostOs)>>,
     cancel: Arc<AtomicBool>,
     limits: Limits,
@@ -126,8 +126,8 @@ pub(crate) struct Asked {
     only_reads: bool,
 }
 
-impl Asked {
-    pub(crate) fn new(job: &Job) -> Self {
+impl BrokerState {
+    pub(crate) fn new(job: &RunJob) -> Self {
         Self {
             run_id: job.run_id.clone(),
             subject: job.subject.clone(),
@@ -141,18 +141,18 @@ impl Asked {
     }
 
     /// Performs an act if the policy permits it; returns the answer and its descriptor.
-    pub(crate) fn answer(&self, question: Question) -> (Vec<u8>, Option<OwnedFd>) {
+    pub(crate) fn answer(&self, question: BrokerQuestion) -> (Vec<u8>, Option<OwnedFd>) {
         let (result, descriptor) = match self.act(question.ask) {
             Ok((value, descriptor)) => (Ok(value), descriptor),
             Err(refusal) => (Err(refusal), None),
         };
-        let answer = Answer { number: question.number, result };
+        let answer = BrokerAnswer { number: question.number, result };
         (serde_json::to_vec(&answer).unwrap_or_default(), descriptor)
     }
 
-    fn act(&self, ask: Ask) -> Result<Told, Failure> {
+    fn act(&self, ask: BrokerRequest) -> Result<BrokerResult, OsFailure> {
         if self.only_reads && ask.spec().has_effect() {
-            return Err(Failure::Unavailable("a plan does nothing".to_owned()));
+            return Err(OsFailure::Unavailable("a plan does nothing".to_owned()));
         }
         // Compiled at the first question: most runs ask none.
         let ready = self.ready.get_or_init(|| {
@@ -161,7 +161,7 @@ impl Asked {
             Some((Arc::new(policy), HostOs::new(self.host.clone()).with_programs(reach)))
         });
         let Some((policy, os)) = ready else {
-            return Err(Failure::Unavailable("the actor has no policy".to_owned()));
+            return Err(OsFailure::Unavailable("the actor has no policy".to_owned()));
         };
         // The worker's journal has the records of the act.
         let journal = Arc::new(MemoryJournal::new(0));
@@ -177,8 +177,8 @@ fn permit<A: Action>(
     authorize: &dyn Authorize,
     action: A,
     resource: A::Resource,
-) -> Result<Grant<A>, Failure> {
-    let denied = || Failure::Unavailable("the actor finds that the policy does not permit it".to_owned());
+) -> Result<Grant<A>, OsFailure> {
+    let denied = || OsFailure::Unavailable("the actor finds that the policy does not permit it".to_owned());
     let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
     if authorize.decide(&request).effect != Effect::Allow {
         return Err(denied());
@@ -187,7 +187,7 @@ fn permit<A: Action>(
 }
 
 /// Checks the other units in an argument, too: the act may affect them.
-fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), Failure> {
+fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), OsFailure> {
     let Some(units) = argument.downcast_ref::<Vec<Unit>>() else { return Ok(()) };
     let permitted = |unit: &Unit| {
         let request = Request { subject: run.subject(), action, resource: unit, now: run.now() };
@@ -196,29 +196,29 @@ fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argumen
     if units.iter().all(permitted) {
         return Ok(());
     }
-    Err(Failure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
+    Err(OsFailure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
 }
 
 /// The result of an act as JSON, and the descriptor of a connection or an open file.
-type Told = (serde_json::Value, Option<OwnedFd>);
+type BrokerResult = (serde_json::Value, Option<OwnedFd>);
 
-fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Failure> {
-    let mut done = result.map_err(Failure::from)?;
+fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<BrokerResult, OsFailure> {
+    let mut done = result.map_err(OsFailure::from)?;
     let any = &mut done as &mut dyn Any;
     let descriptor = if let Some(connection) = any.downcast_mut::<Connection>() {
         connection.stream.take().and_then(|stream| stream.into_descriptor())
     } else {
-        any.downcast_mut::<Opened>().and_then(|opened| opened.descriptor.take())
+        any.downcast_mut::<OpenDescriptor>().and_then(|opened| opened.descriptor.take())
     };
     let value =
-        serde_json::to_value(done).map_err(|_| Failure::Unavailable("what came of it cannot be told".to_owned()))?;
+        serde_json::to_value(done).map_err(|_| OsFailure::Unavailable("what came of it cannot be told".to_owned()))?;
     Ok((value, descriptor))
 }
 
 #[cfg(test)]
 mod tests {
     use rex_core::Principal;
-    use rex_policy::Source;
+    use rex_policy::SourceText;
     use serde_json::json;
 
     use super::*;
@@ -227,11 +227,11 @@ mod tests {
     #[test]
     fn what_an_act_reaches_is_decided_again() {
         let text = "@id(\"a\") permit (principal, action == service::Action::\"enable\", resource == service::Unit::\"a.service\");";
-        let asked = Asked {
+        let asked = BrokerState {
             run_id: "test".to_owned(),
             subject: Subject::new(Principal::agent("test")),
-            policies: Arc::new(Policies {
-                sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }],
+            policies: Arc::new(PolicySources {
+                sources: vec![SourceText { name: "test.cedar".to_owned(), text: text.to_owned() }],
                 entities: None,
             }),
             ready: OnceLock::new(),
@@ -239,14 +239,14 @@ mod tests {
             limits: Limits::default(),
             // No bus listens there: an act that the policy permits fails with this address.
             host: HostOptions {
-                bus: rex_sdk::host::Bus::Address("unix:path=/nowhere".to_owned()),
+                bus: rex_sdk::host::BusAddress::Address("unix:path=/nowhere".to_owned()),
                 ..HostOptions::default()
             },
             only_reads: false,
         };
         let unit = |name: &str| Unit::parse(name).unwrap();
         let why = |also: Vec<Unit>| {
-            let ask = Ask::enable { action: service::Enable {}, resource: unit("a"), also };
+            let ask = BrokerRequest::enable { action: service::Enable {}, resource: unit("a"), also };
             format!("{:?}", asked.act(ask).unwrap_err())
         };
         assert!(why(vec![unit("a"), unit("secret")]).contains("does not permit all that it reaches"));
@@ -258,14 +258,14 @@ mod tests {
         let subject = Subject::new(Principal::agent("test"));
         let parameter = |value: &str| {
             let ask = json!({"set_parameter": {"action": [value], "resource": "net.ipv4.ip_forward"}});
-            Ask::deserialize(&ask).unwrap()
+            BrokerRequest::deserialize(&ask).unwrap()
         };
-        let recorded = |ask: &Ask, operation: &str| {
+        let recorded = |ask: &BrokerRequest, operation: &str| {
             let Event::Decision { action, resource, attributes, context, .. } = ask.event(&subject) else { panic!() };
             let json = |facts: Vec<(&'static str, Value)>| {
                 serde_json::to_value(facts.into_iter().collect::<BTreeMap<_, _>>()).unwrap()
             };
-            Permitted {
+            PermittedAct {
                 operation: operation.to_owned(),
                 action: action.to_string(),
                 resource,
@@ -277,7 +277,10 @@ mod tests {
         assert!(parameter("0").is_recorded_as(&subject, &line));
         assert!(!parameter("1").is_recorded_as(&subject, &line));
         let mask = |masked: bool| {
-            Ask::deserialize(&json!({"mask": {"action": null, "resource": "nginx.service", "masked": masked}})).unwrap()
+            BrokerRequest::deserialize(
+                &json!({"mask": {"action": null, "resource": "nginx.service", "masked": masked}}),
+            )
+            .unwrap()
         };
         let line = recorded(&mask(true), "");
         assert!(mask(true).is_recorded_as(&subject, &line) && !mask(false).is_recorded_as(&subject, &line));
@@ -286,11 +289,11 @@ mod tests {
     #[test]
     fn whoever_acts_for_a_plan_does_nothing() {
         let text = "@id(\"all\") permit (principal, action, resource);".to_owned();
-        let source = Source { name: "test.cedar".to_owned(), text };
-        let asked = |only_reads| Asked {
+        let source = SourceText { name: "test.cedar".to_owned(), text };
+        let asked = |only_reads| BrokerState {
             run_id: "test".to_owned(),
             subject: Subject::new(Principal::agent("test")),
-            policies: Arc::new(Policies { sources: vec![source.clone()], entities: None }),
+            policies: Arc::new(PolicySources { sources: vec![source.clone()], entities: None }),
             ready: OnceLock::new(),
             cancel: Arc::default(),
             limits: Limits::default(),
@@ -299,7 +302,9 @@ mod tests {
         };
         // No process has this id and this name, so no signal is sent in either case.
         let signal = json!({"signal": {"action": ["CONT"], "resource": [1, "no such process", ["", "", ""], 0]}});
-        let why = |only_reads, ask: &serde_json::Value| match asked(only_reads).act(Ask::deserialize(ask).unwrap()) {
+        let why = |only_reads, ask: &serde_json::Value| match asked(only_reads)
+            .act(BrokerRequest::deserialize(ask).unwrap())
+        {
             Err(refusal) => format!("{refusal:?}"),
             Ok((value, _)) => value.to_string(),
         };

@@ -1,7 +1,7 @@
 //! Files that a plan would change, for people.
 
-use rex_policy::Source;
-use rex_sdk::overlay::{Changed, Thing};
+use rex_policy::SourceText;
+use rex_sdk::overlay::{ChangedName, NamedThing};
 use serde::{Deserialize, Serialize};
 
 /// Maximum size in bytes: of two files together to be compared, and of all diffs of a plan.
@@ -10,7 +10,7 @@ const DIFF_BYTES: usize = 8 << 20;
 
 /// A file, directory or link that would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct FileChange {
     pub(crate) path: String,
     /// Its present state: `file, mode 0644, owner 0:0`; `None` if it does not exist.
     pub(crate) before: Option<String>,
@@ -22,10 +22,10 @@ pub(crate) struct Change {
     pub(crate) unknown: Option<String>,
 }
 
-impl Change {
-    pub(crate) fn all(changed: &[Changed]) -> Vec<Self> {
+impl FileChange {
+    pub(crate) fn all(changed: &[ChangedName]) -> Vec<Self> {
         let mut room = DIFF_BYTES;
-        let change = |changed: &Changed| {
+        let change = |changed: &ChangedName| {
             let diff = diff(changed).and_then(|diff| {
                 room = room.checked_sub(diff.len()).ok_or("the diffs before it are long enough")?;
                 Ok(diff)
@@ -42,11 +42,11 @@ impl Change {
     }
 }
 
-fn describe(thing: &Thing) -> String {
+fn describe(thing: &NamedThing) -> String {
     format!("{}, mode {:04o}, owner {}:{}", thing.kind.as_str(), thing.mode, thing.owner.0, thing.owner.1)
 }
 
-fn diff(changed: &Changed) -> Result<String, &'static str> {
+fn diff(changed: &ChangedName) -> Result<String, &'static str> {
     let (before, after) = (contents(changed.before.as_ref())?, contents(changed.after.as_ref())?);
     if before == after {
         return Ok(String::new());
@@ -55,14 +55,14 @@ fn diff(changed: &Changed) -> Result<String, &'static str> {
         return Err("it is too long to be compared");
     }
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "it is not text");
-    let source = Source { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
+    let source = SourceText { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
     Ok(source.diff(text(after)?))
 }
 
 /// Returns the contents of a file; empty for anything else.
-fn contents(thing: Option<&Thing>) -> Result<&[u8], &'static str> {
+fn contents(thing: Option<&NamedThing>) -> Result<&[u8], &'static str> {
     match thing {
-        Some(Thing { contents: Some(bytes), .. }) => Ok(bytes),
+        Some(NamedThing { contents: Some(bytes), .. }) => Ok(bytes),
         Some(thing) if thing.kind == rex_sdk::os::EntryKind::File => {
             Err("what is in it may not be read here, or is too long")
         }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use rex_core::Reach;
 use rex_policy::Policy;
-use rex_sdk::host::confine::{Bounds, Mode, Part, confine};
+use rex_sdk::host::confine::{ConfinementMode, ConfinementPart, WorkerBounds, confine};
 use rex_sdk::host::links_can_be_refused;
 use rex_sdk::host::worker::Worker;
 use serde::Serialize;
 
 use super::supervise::record;
-use super::wire::{Confined, Frames, Kind, send};
-use crate::args::{Color, DoctorArgs, Format, PolicyArgs};
+use super::wire::{ConfinementReport, FrameKind, FrameReader, send};
+use crate::args::{Color, DoctorArgs, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, load, print};
 
@@ -25,7 +25,7 @@ const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// The result of one check.
 #[derive(Serialize)]
-struct Check {
+struct DoctorCheck {
     name: &'static str,
     state: &'static str,
     why: Option<String>,
@@ -40,10 +40,10 @@ struct Check {
 }
 
 #[derive(Serialize)]
-struct Found {
+struct DoctorOutput {
     kernel: String,
     ready: bool,
-    checks: Vec<Check>,
+    checks: Vec<DoctorCheck>,
     /// The names in the policies that lead elsewhere; absent without a policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Vec<LinkedName>>,
@@ -72,17 +72,20 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     };
     let mut checks = vec![links()];
     checks.extend(confinement()?.parts.into_iter().filter_map(|part| {
-        let known = Part::named(&part.part)?;
-        Some(Check { by: part.by, ..Check::new(known.as_str(), part.why, known.without(), known.needs(), true) })
+        let known = ConfinementPart::named(&part.part)?;
+        Some(DoctorCheck {
+            by: part.by,
+            ..DoctorCheck::new(known.as_str(), part.why, known.without(), known.needs(), true)
+        })
     }));
     checks.push(services());
     let ready = checks.iter().all(|check| !check.required || check.state == "OK");
     let kernel = nix::sys::utsname::uname().map_err(|error| Stop::internal(format!("uname: {error}")))?;
     let kernel = format!("{} {}", kernel.sysname().to_string_lossy(), kernel.release().to_string_lossy());
-    let found = Found { kernel, ready, checks, links: names };
+    let found = DoctorOutput { kernel, ready, checks, links: names };
     print(&match args.format {
-        Format::Json => serde_json::to_string(&found).map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => human(&found),
+        OutputFormat::Json => serde_json::to_string(&found).map_err(|error| Stop::internal(error.to_string()))?,
+        OutputFormat::Human => human(&found),
     })?;
     let straight = found.links.as_ref().is_none_or(Vec::is_empty);
     Ok(if ready && straight { Exit::Success } else { Exit::Script })
@@ -115,7 +118,7 @@ fn target(name: &Path) -> Option<String> {
     Some(all.to_string_lossy().into_owned())
 }
 
-impl Check {
+impl DoctorCheck {
     fn new(
         name: &'static str,
         why: Option<String>,
@@ -129,10 +132,10 @@ impl Check {
 }
 
 /// Checks that names can be opened without following links.
-fn links() -> Check {
+fn links() -> DoctorCheck {
     let why = links_can_be_refused().err().map(|error| error.to_string());
     let without = "no file is opened at all: a name could lead through a symbolic link to a file of another name";
-    Check::new(
+    DoctorCheck::new(
         "openat2",
         why,
         without,
@@ -142,26 +145,26 @@ fn links() -> Check {
 }
 
 /// Checks that there is a service manager.
-fn services() -> Check {
+fn services() -> DoctorCheck {
     let why = UnixStream::connect(SYSTEM_BUS).err().map(|error| format!("`{SYSTEM_BUS}`: {error}"));
     let without = "scripts can do nothing about services";
-    Check::new("services", why, without, "systemd and its D-Bus, or another bus with `--bus`", false)
+    DoctorCheck::new("services", why, without, "systemd and its D-Bus, or another bus with `--bus`", false)
 }
 
 /// Returns the confinement that a worker reports.
-fn confinement() -> Result<Confined, Stop> {
+fn confinement() -> Result<ConfinementReport, Stop> {
     let broken = |error: std::io::Error| Stop::internal(format!("no worker to try it with: {error}"));
     let (mut worker, stream) = Worker::start(|stream| {
-        let tried = confine(&Reach::default(), &Bounds::default(), Mode::Available);
+        let tried = confine(&Reach::default(), &WorkerBounds::default(), ConfinementMode::Available);
         let confinement = tried.unwrap_or_else(|unconfined| unconfined.0);
-        let said = serde_json::to_vec(&record(Mode::Available, None, &confinement)).unwrap_or_default();
-        drop(send(&stream, Kind::Confined, &said));
+        let said = serde_json::to_vec(&record(ConfinementMode::Available, None, &confinement)).unwrap_or_default();
+        drop(send(&stream, FrameKind::Confined, &said));
     })
     .map_err(broken)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
-    let (mut frames, start) = (Frames::new(1 << 16), Instant::now());
+    let (mut frames, start) = (FrameReader::new(1 << 16), Instant::now());
     while start.elapsed() < PATIENCE && frames.fill(&stream).is_ok_and(|more| more) {
-        if let Ok(Some((Kind::Confined, bytes))) = frames.next() {
+        if let Ok(Some((FrameKind::Confined, bytes))) = frames.next() {
             return serde_json::from_slice(&bytes).map_err(|error| Stop::internal(error.to_string()));
         }
     }
@@ -170,7 +173,7 @@ fn confinement() -> Result<Confined, Stop> {
     Err(Stop::internal(format!("the worker that tries it ended without a word: {ending:?}")))
 }
 
-fn human(found: &Found) -> String {
+fn human(found: &DoctorOutput) -> String {
     let mut out = format!("{}\n\n", found.kernel);
     // Writing to a string does not fail.
     for check in &found.checks {
@@ -234,7 +237,7 @@ mod tests {
             "@id(\"p\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"{0}/bin\") when {{ resource.path like \"{0}/bin/x*\" }};",
             base.display()
         );
-        let sources = [rex_policy::Source::new("p.cedar", policy)];
+        let sources = [rex_policy::SourceText::new("p.cedar", policy)];
         let vocabulary = rex_policy::Vocabulary::rex();
         let policy = Policy::compile(&vocabulary, &sources, None, &rex_policy::PolicyLimits::default()).unwrap();
         let found = linked(&policy);

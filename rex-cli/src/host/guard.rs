@@ -17,7 +17,7 @@ use crate::exit::{Exit, Stop};
 
 /// The state that signals to a run set.
 #[derive(Default)]
-pub(crate) struct Signals {
+pub(crate) struct RunSignals {
     /// `true` after the first signal.
     pub(crate) cancel: Arc<AtomicBool>,
     /// The number of the last signal.
@@ -28,7 +28,7 @@ pub(crate) struct Signals {
     pub(crate) at_second: Vec<SigId>,
 }
 
-impl Signals {
+impl RunSignals {
     /// Registers the handlers: SIGINT and SIGTERM stop the run; a second one ends the process at once.
     pub(crate) fn new() -> Result<Self, Stop> {
         let mut signals = Self::default();
@@ -64,7 +64,7 @@ const PRINTING: Duration = Duration::from_millis(150);
 
 /// A thread that waits for a signal and then for the end of the run. Dropping this ends it.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct SignalGuard {
     over: Arc<AtomicBool>,
     /// A sender that is dropped at the end of the run, which wakes the thread.
     running: Option<Sender<()>>,
@@ -73,7 +73,7 @@ pub(crate) struct Guard {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Guard {
+impl SignalGuard {
     /// Waits for these signals. If the run then takes too long, prints by `report` what is known of it and exits with `status`.
     pub(crate) fn new(
         signals: &[i32],
@@ -124,7 +124,7 @@ fn print(report: impl FnOnce() + Send + 'static) {
     }
 }
 
-impl Drop for Guard {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         self.running = None;

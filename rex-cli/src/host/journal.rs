@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rex_audit::{Addition, Entry, SigningKey, Tail, Writer, redact};
+use rex_audit::{Entry, JournalAddition, JournalTail, MarkWriter, SigningKey, redact};
 use rex_core::journal::Event;
 use rex_core::{ActionSpec, Effect, Journal, JournalError, Record, Timestamp};
 use rex_sdk::host::JournalFiles;
@@ -54,18 +54,18 @@ pub(crate) struct JournalFile {
     durability: Durability,
     run: String,
     principal: String,
-    open: Mutex<Open>,
+    open: Mutex<OpenJournal>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenJournal {
     file: File,
     /// Device and inode; `None` if it is not a regular file, such as a pipe.
     id: Option<(u64, u64)>,
     /// The end after the last write of this process.
-    tail: Option<Tail>,
+    tail: Option<JournalTail>,
     /// The last line that this process wrote.
-    own: Option<Own>,
+    own: Option<OwnLine>,
     /// The time of its first line.
     began: Option<Timestamp>,
     rotation: Rotation,
@@ -78,15 +78,15 @@ struct Open {
 
 /// A line that this process wrote: its end, its length with the newline, and its hash.
 #[derive(Debug, Clone, Copy)]
-struct Own {
+struct OwnLine {
     end: u64,
     length: u64,
-    hash: rex_audit::Hash,
+    hash: rex_audit::LineHash,
 }
 
-impl Own {
+impl OwnLine {
     /// Returns the last line of an addition.
-    fn last_of(addition: &Addition) -> Self {
+    fn last_of(addition: &JournalAddition) -> Self {
         let lines = addition.bytes.strip_suffix(b"\n").unwrap_or(&addition.bytes);
         let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let length = (addition.bytes.len() - start) as u64;
@@ -97,7 +97,7 @@ impl Own {
     fn is_in(&self, file: &File) -> bool {
         let mut line = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
         let read = file.read_exact_at(&mut line, self.end - self.length);
-        read.is_ok() && line.strip_suffix(b"\n").is_some_and(|line| rex_audit::Hash::of(line) == self.hash)
+        read.is_ok() && line.strip_suffix(b"\n").is_some_and(|line| rex_audit::LineHash::of(line) == self.hash)
     }
 }
 
@@ -111,7 +111,7 @@ impl JournalFile {
         principal: &str,
     ) -> Result<Self, Stop> {
         let open = || {
-            let mut open = Open::new(path, durability, rotation)?;
+            let mut open = OpenJournal::new(path, durability, rotation)?;
             // Rotated files are beside the target of a link.
             let path = if open.id.is_some() { path.canonicalize()? } else { path.to_owned() };
             open.look(&path)?;
@@ -132,12 +132,12 @@ impl JournalFile {
         self.state().id.map(|_| JournalFiles::at(&self.path)).transpose().map_err(cannot)
     }
 
-    fn state(&self) -> MutexGuard<'_, Open> {
+    fn state(&self) -> MutexGuard<'_, OpenJournal> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> Writer<'_> {
-        Writer { run: &self.run, principal: &self.principal }
+    fn writer(&self) -> MarkWriter<'_> {
+        MarkWriter { run: &self.run, principal: &self.principal }
     }
 
     /// Signs all lines from now on.
@@ -170,7 +170,7 @@ impl JournalFile {
         self.sync_some(&mut self.state())
     }
 
-    fn sync_some(&self, open: &mut Open) -> io::Result<()> {
+    fn sync_some(&self, open: &mut OpenJournal) -> io::Result<()> {
         let due = self.durability != Durability::None && open.unsynced.is_some_and(|since| since.elapsed() >= BATCH);
         if due { open.sync() } else { Ok(()) }
     }
@@ -186,7 +186,7 @@ impl JournalFile {
     }
 }
 
-impl Open {
+impl OpenJournal {
     fn new(path: &Path, durability: Durability, rotation: Rotation) -> io::Result<Self> {
         let options = || {
             let mut options = OpenOptions::new();
@@ -208,7 +208,7 @@ impl Open {
         };
         let metadata = file.metadata()?;
         let id = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
-        let tail = if id.is_none() { Some(Tail::EMPTY) } else { None };
+        let tail = if id.is_none() { Some(JournalTail::EMPTY) } else { None };
         let mut first = [0];
         if id.is_some() && file.read_at(&mut first, 0)? == 1 && first != *b"{" {
             return Err(io::Error::other("it is no journal: it does not begin with a record"));
@@ -220,11 +220,11 @@ impl Open {
     fn add(
         &mut self,
         path: &Path,
-        writer: Writer<'_>,
-        write: impl FnOnce(&mut Addition) -> io::Result<u64>,
+        writer: MarkWriter<'_>,
+        write: impl FnOnce(&mut JournalAddition) -> io::Result<u64>,
     ) -> io::Result<()> {
         let (tail, _lock) = self.place(path, writer)?;
-        let mut addition = Addition::after(tail, writer);
+        let mut addition = JournalAddition::after(tail, writer);
         self.unsigned += write(&mut addition)?;
         if let Some(key) = self.key.as_ref().filter(|_| self.unsigned >= SIGNED) {
             addition.checkpoint(key, writer);
@@ -242,7 +242,7 @@ impl Open {
         }
         self.tail = Some(addition.tail);
         if !addition.bytes.is_empty() {
-            self.own = Some(Own::last_of(&addition));
+            self.own = Some(OwnLine::last_of(&addition));
         }
         self.unsynced.get_or_insert_with(Instant::now);
         Ok(())
@@ -274,7 +274,7 @@ impl Open {
     }
 
     /// Returns where to append: at the end of the journal, or of a new file if a rotation is due.
-    fn place(&mut self, path: &Path, writer: Writer<'_>) -> io::Result<(Tail, Option<Lock>)> {
+    fn place(&mut self, path: &Path, writer: MarkWriter<'_>) -> io::Result<(JournalTail, Option<JournalLock>)> {
         let (tail, lock) = self.look(path)?;
         if lock.is_none() || self.rotation == Rotation::default() {
             return Ok((tail, lock));
@@ -285,7 +285,7 @@ impl Open {
         if !self.rotation.is_due(&tail, self.began) {
             return Ok((tail, lock));
         }
-        let (file, tail, lock) = rotate::rotate(path, &self.file, tail, writer, Lock::new)?;
+        let (file, tail, lock) = rotate::rotate(path, &self.file, tail, writer, JournalLock::new)?;
         self.go_on_in(file)?;
         Ok((tail, Some(lock)))
     }
@@ -299,10 +299,10 @@ impl Open {
     }
 
     /// Returns the end of the journal, stable while the lock is held. Without a regular file, there is one writer and no lock.
-    fn look(&mut self, path: &Path) -> io::Result<(Tail, Option<Lock>)> {
-        let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(Tail::EMPTY), None)) };
+    fn look(&mut self, path: &Path) -> io::Result<(JournalTail, Option<JournalLock>)> {
+        let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(JournalTail::EMPTY), None)) };
         let lost = || io::Error::other("it was removed, or another file took its name");
-        let mut lock = Lock::new(&self.file)?;
+        let mut lock = JournalLock::new(&self.file)?;
         if self.own.is_some_and(|own| !own.is_in(&self.file)) {
             return Err(io::Error::other("somebody changed it: what this run wrote is not there any more"));
         }
@@ -312,12 +312,12 @@ impl Open {
             let new = if turns > TURNS { None } else { rotate::follow(path, &self.file).map_err(|_| lost())? };
             self.go_on_in(new.ok_or_else(lost)?)?;
             id = self.id.ok_or_else(lost)?;
-            lock = Lock::new(&self.file)?;
+            lock = JournalLock::new(&self.file)?;
         }
         let length = self.file.metadata()?.len();
         let tail = match self.tail {
             Some(tail) if tail.length == length => tail,
-            _ => Tail::read(&mut &self.file)?,
+            _ => JournalTail::read(&mut &self.file)?,
         };
         self.tail = Some(tail);
         Ok((tail, Some(lock)))
@@ -345,7 +345,7 @@ fn pipe(path: &Path) -> io::Result<File> {
 
 /// A lock on the journal: no other process appends to it. The kernel releases it when the process ends.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct JournalLock(File);
 
 /// A flag that is set when the run is stopped.
 static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -361,7 +361,7 @@ fn patience() -> Duration {
     if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE }
 }
 
-impl Lock {
+impl JournalLock {
     pub(crate) fn new(file: &File) -> io::Result<Self> {
         let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
         loop {
@@ -379,7 +379,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for JournalLock {
     fn drop(&mut self) {
         // Closing the file releases the lock, too.
         let _ = self.0.unlock();
@@ -396,9 +396,9 @@ impl Journal for JournalFile {
 
 /// The path of the key that signs checkpoints.
 #[derive(Debug)]
-pub(crate) struct Key(PathBuf);
+pub(crate) struct KeyPath(PathBuf);
 
-impl Key {
+impl KeyPath {
     /// Checks that the file exists and that only its owner may access it. Does not read it yet.
     pub(crate) fn find(path: &Path) -> Result<Self, Stop> {
         let metadata = std::fs::metadata(path).map_err(|error| Self::bad(path, &error))?;
@@ -481,7 +481,7 @@ mod tests {
             },
             // An intact journal of the same length.
             |bytes| {
-                let mut addition = Addition::after(Tail::EMPTY, Writer { run: "r", principal: "p" });
+                let mut addition = JournalAddition::after(JournalTail::EMPTY, MarkWriter { run: "r", principal: "p" });
                 addition.line(b"{\"time\":\"u\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}").unwrap();
                 assert_eq!(addition.bytes.len(), bytes.len());
                 addition.bytes
@@ -534,10 +534,10 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, SigningKey::generate().unwrap()).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        assert!(Key::find(&path).is_err());
+        assert!(KeyPath::find(&path).is_err());
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        assert!(Key::find(&path).unwrap().load().is_ok());
+        assert!(KeyPath::find(&path).unwrap().load().is_ok());
         std::fs::write(&path, "no key").unwrap();
-        assert!(Key::find(&path).unwrap().load().is_err());
+        assert!(KeyPath::find(&path).unwrap().load().is_err());
     }
 }

@@ -6,15 +6,15 @@
 use std::collections::VecDeque;
 
 use rex_core::{ACTIONS, ActionSpec, Limits, Subject};
-use rex_engine::Stats;
-use rex_engine::plan::Step;
+use rex_engine::RunStats;
+use rex_engine::plan::PlanStep;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::journal::is_act;
 
 /// The records of a worker so far.
-pub(crate) struct Lines {
+pub(crate) struct WorkerRecords {
     run: String,
     principal: String,
     script: String,
@@ -23,16 +23,16 @@ pub(crate) struct Lines {
     count: u64,
     ended: bool,
     /// The statistics of the run, known without its report.
-    pub(crate) stats: Stats,
+    pub(crate) stats: RunStats,
     /// The act that the last record permits.
-    pub(crate) permitted: Option<Permitted>,
+    pub(crate) permitted: Option<PermittedAct>,
     /// The remaining steps that the run must follow.
-    steps: Option<VecDeque<Step>>,
+    steps: Option<VecDeque<PlanStep>>,
 }
 
 /// An act that a record permits.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Permitted {
+pub(crate) struct PermittedAct {
     pub(crate) operation: String,
     pub(crate) action: String,
     pub(crate) resource: String,
@@ -45,7 +45,7 @@ pub(crate) struct Permitted {
 /// A record from a worker. Other fields are rejected: the supervisor adds those that link records.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct WorkerRecord {
     time: String,
     run: String,
     sequence: u64,
@@ -53,7 +53,7 @@ struct Line {
     operation: String,
     #[serde(rename = "line")]
     _line: Option<u32>,
-    event: Event,
+    event: WorkerEvent,
     script: Option<String>,
     tags: Option<Vec<String>>,
     #[serde(rename = "policy")]
@@ -64,7 +64,7 @@ struct Line {
     attributes: Map<String, Json>,
     #[serde(default)]
     context: Map<String, Json>,
-    decision: Option<Decision>,
+    decision: Option<RecordedEffect>,
     #[serde(rename = "policies")]
     _policies: Option<Vec<String>>,
     #[serde(rename = "reason")]
@@ -79,7 +79,7 @@ struct Line {
 /// The events that workers write. Those of [`rex_audit::Mark`] are the supervisor's.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Event {
+enum WorkerEvent {
     Start,
     Decision,
     Outcome,
@@ -88,14 +88,14 @@ enum Event {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Decision {
+enum RecordedEffect {
     Allow,
     Deny,
 }
 
-impl Lines {
+impl WorkerRecords {
     /// Expects the records of a run. If there are steps, it must follow them.
-    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[Step]>) -> Self {
+    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[PlanStep]>) -> Self {
         Self {
             run: run.to_owned(),
             principal: subject.principal.to_string(),
@@ -105,7 +105,7 @@ impl Lines {
             most: limits.decisions.saturating_add(limits.operations.saturating_mul(2)).saturating_add(2),
             count: 0,
             ended: false,
-            stats: Stats::default(),
+            stats: RunStats::default(),
             permitted: None,
             steps: steps.map(|steps| steps.iter().cloned().collect()),
         }
@@ -116,7 +116,7 @@ impl Lines {
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
         let mut acts = false;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line: Line = serde_json::from_slice(text).map_err(|_| "its record is none")?;
+            let line: WorkerRecord = serde_json::from_slice(text).map_err(|_| "its record is none")?;
             let ours = line.run == self.run && line.principal == self.principal && text.ends_with(b"}\n");
             if !ours || line.sequence != self.count + 1 || self.ended {
                 return Err("its record is not the next of this run");
@@ -128,22 +128,22 @@ impl Lines {
             if self.count > self.most {
                 return Err("it keeps more records than it may");
             }
-            self.ended = line.event == Event::End;
-            self.stats.decisions += u64::from(line.event == Event::Decision);
-            self.stats.denied += u64::from(line.decision == Some(Decision::Deny));
-            self.stats.operations += u64::from(line.event == Event::Outcome);
+            self.ended = line.event == WorkerEvent::End;
+            self.stats.decisions += u64::from(line.event == WorkerEvent::Decision);
+            self.stats.denied += u64::from(line.decision == Some(RecordedEffect::Deny));
+            self.stats.operations += u64::from(line.event == WorkerEvent::Outcome);
             let permitted = line.permitted();
             if !permitted.as_ref().is_none_or(|permitted| self.is_next_step(permitted)) {
                 return Err("it leaves its plan");
             }
-            acts |= permitted.as_ref().is_some_and(Permitted::acts);
+            acts |= permitted.as_ref().is_some_and(PermittedAct::acts);
             self.permitted = permitted;
         }
         Ok(acts)
     }
 
     /// Returns whether a permitted act is the next step of the plan, which it removes, or has no effect.
-    fn is_next_step(&mut self, permitted: &Permitted) -> bool {
+    fn is_next_step(&mut self, permitted: &PermittedAct) -> bool {
         let Some(steps) = &mut self.steps else { return true };
         let has_effect = |spec: &&&ActionSpec| spec.has_effect() && spec.to_string() == permitted.action;
         ACTIONS.iter().find(has_effect).is_none()
@@ -153,23 +153,23 @@ impl Lines {
     }
 
     /// Checks that a record has the fields of its event, and that a start names script and tags of this run.
-    fn fits(&self, line: &Line) -> bool {
+    fn fits(&self, line: &WorkerRecord) -> bool {
         let timely = line.time.len() <= 40 && line.time.bytes().all(|byte| b"0123456789-T:.Z".contains(&byte));
         let decides = line.action.is_some() && line.resource.is_some() && line.decision.is_some();
         let silent = line.action.is_none() && line.resource.is_none() && line.decision.is_none();
         let starts = line.script.as_ref() == Some(&self.script) && line.tags.as_ref() == Some(&self.tags);
         let tells_start = line.script.is_some() || line.tags.is_some();
         timely
-            && (line.event == Event::Start) == (line.sequence == 1)
+            && (line.event == WorkerEvent::Start) == (line.sequence == 1)
             && match line.event {
-                Event::Start => starts && silent && line.result.is_none(),
-                Event::Decision => decides && !tells_start && line.result.is_none(),
-                Event::Outcome | Event::End => silent && !tells_start && line.result.is_some(),
+                WorkerEvent::Start => starts && silent && line.result.is_none(),
+                WorkerEvent::Decision => decides && !tells_start && line.result.is_none(),
+                WorkerEvent::Outcome | WorkerEvent::End => silent && !tells_start && line.result.is_some(),
             }
     }
 }
 
-impl Permitted {
+impl PermittedAct {
     /// Returns whether the act may change something; an unknown one may.
     fn acts(&self) -> bool {
         let same = |spec: &&&ActionSpec| self.action.split_once("::") == Some((spec.namespace, spec.name));
@@ -177,11 +177,12 @@ impl Permitted {
     }
 }
 
-impl Line {
-    fn permitted(self) -> Option<Permitted> {
-        let (action, resource) = self.action.zip(self.resource).filter(|_| self.decision == Some(Decision::Allow))?;
+impl WorkerRecord {
+    fn permitted(self) -> Option<PermittedAct> {
+        let (action, resource) =
+            self.action.zip(self.resource).filter(|_| self.decision == Some(RecordedEffect::Allow))?;
         let (attributes, context) = (Json::Object(self.attributes), Json::Object(self.context));
-        Some(Permitted { operation: self.operation, action, resource, attributes, context })
+        Some(PermittedAct { operation: self.operation, action, resource, attributes, context })
     }
 }
 
@@ -194,10 +195,10 @@ mod tests {
 
     const START: &str = r#"{"time":"2026-01-01T00:00:00.5Z","run":"r","sequence":1,"principal":"Agent::\"x\"","operation":"","line":null,"event":"start","script":"ab","tags":["a=b"],"policy":null}"#;
 
-    fn lines() -> Lines {
+    fn lines() -> WorkerRecords {
         let subject =
             Subject { script: "ab".to_owned(), tags: vec!["a=b".to_owned()], ..Subject::new(Principal::agent("x")) };
-        Lines::new("r", &subject, &Limits::default(), None)
+        WorkerRecords::new("r", &subject, &Limits::default(), None)
     }
 
     fn line(changes: Value) -> String {
@@ -237,7 +238,7 @@ mod tests {
         let decision = |action: &str, resource: &str, bytes: u64| json!({"action": action, "resource": resource, "context": {"bytes": bytes}, "decision": "ALLOW", "policies": [], "reason": null});
         let held = |decisions: &[Value]| {
             let steps = [serde_json::from_value(step.clone()).unwrap()];
-            let mut lines = Lines { steps: Some(steps.into()), ..lines() };
+            let mut lines = WorkerRecords { steps: Some(steps.into()), ..lines() };
             lines.take(line(json!({})).as_bytes()).unwrap();
             let mut numbers = 2..;
             decisions.iter().try_for_each(|decision| {

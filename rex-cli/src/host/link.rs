@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rex_core::{Budget, Journal, JournalError, Record};
-use rex_sdk::host::Socket;
-use rex_sdk::os::{Connection, Opened, OsError};
+use rex_sdk::host::ConnectedSocket;
+use rex_sdk::os::{Connection, OpenDescriptor, OsError};
 use serde::de::DeserializeOwned;
 
-use super::broker::Ask;
+use super::broker::BrokerRequest;
 use super::journal::is_intent;
-use super::wire::{Answer, Frames, Kind, Question, send};
+use super::wire::{BrokerAnswer, BrokerQuestion, FrameKind, FrameReader, send};
 
 /// Maximum size in bytes, and age, of records that are held back since no act waits for them.
 const BATCH_BYTES: usize = 32 << 10;
@@ -22,24 +22,24 @@ const BATCH_AGE: Duration = Duration::from_millis(20);
 /// The socket to the supervisor.
 ///
 /// As a journal, it has a record about an act that changes something written before the act; others go in batches.
-pub(crate) struct Link {
-    state: Mutex<State>,
+pub(crate) struct SupervisorLink {
+    state: Mutex<LinkState>,
 }
 
-struct State {
+struct LinkState {
     stream: UnixStream,
-    frames: Frames,
+    frames: FrameReader,
     lines: Vec<u8>,
     since: Instant,
     asked: u64,
 }
 
-impl Link {
+impl SupervisorLink {
     /// Wraps a stream. Its read timeout is the interval in which a waiting call checks its budget.
     pub(crate) fn new(stream: UnixStream) -> Self {
-        let state = State {
+        let state = LinkState {
             stream,
-            frames: Frames::new(u32::MAX.into()).with_descriptors(),
+            frames: FrameReader::new(u32::MAX.into()).with_descriptors(),
             lines: Vec::new(),
             since: Instant::now(),
             asked: 0,
@@ -47,7 +47,7 @@ impl Link {
         Self { state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,27 +55,27 @@ impl Link {
     pub(crate) fn report(&self, report: &[u8]) {
         let mut state = self.state();
         // If this fails, the supervisor has ended this process or is about to.
-        let _ = state.flush(Kind::Records).and_then(|()| send(&state.stream, Kind::Report, report));
+        let _ = state.flush(FrameKind::Records).and_then(|()| send(&state.stream, FrameKind::Report, report));
     }
 
     /// Sends a line that the script printed, so that it is not lost with this process.
     pub(crate) fn printed(&self, line: &str) {
         // The report has it too.
-        let _ = send(&self.state().stream, Kind::Output, line.as_bytes());
+        let _ = send(&self.state().stream, FrameKind::Output, line.as_bytes());
     }
 
     /// Has an act performed, and returns its result.
-    pub(crate) fn ask<T: DeserializeOwned + 'static>(&self, ask: Ask, budget: &Budget) -> Result<T, OsError> {
+    pub(crate) fn ask<T: DeserializeOwned + 'static>(&self, ask: BrokerRequest, budget: &Budget) -> Result<T, OsError> {
         let mut state = self.state();
-        state.flush(Kind::Records)?;
+        state.flush(FrameKind::Records)?;
         state.asked += 1;
-        let question = Question { number: state.asked, ask };
+        let question = BrokerQuestion { number: state.asked, ask };
         let bytes = serde_json::to_vec(&question).map_err(io::Error::from)?;
-        send(&state.stream, Kind::Ask, &bytes)?;
+        send(&state.stream, FrameKind::Ask, &bytes)?;
         let (answer, descriptor) = loop {
             budget.check()?;
-            if let Some((Kind::Answer, bytes)) = state.next()? {
-                let answer = serde_json::from_slice::<Answer>(&bytes).map_err(io::Error::from)?;
+            if let Some((FrameKind::Answer, bytes)) = state.next()? {
+                let answer = serde_json::from_slice::<BrokerAnswer>(&bytes).map_err(io::Error::from)?;
                 // Other answers are to earlier calls that did not wait for them.
                 let descriptor = state.frames.take_descriptor();
                 if answer.number == question.number {
@@ -86,22 +86,22 @@ impl Link {
         let mut done: T = serde_json::from_value(answer.result?).map_err(io::Error::from)?;
         let any = &mut done as &mut dyn Any;
         if let Some(connection) = any.downcast_mut::<Connection>() {
-            connection.stream = descriptor.map(|descriptor| Box::new(Socket::from(descriptor)) as _);
-        } else if let Some(opened) = any.downcast_mut::<Opened>() {
+            connection.stream = descriptor.map(|descriptor| Box::new(ConnectedSocket::from(descriptor)) as _);
+        } else if let Some(opened) = any.downcast_mut::<OpenDescriptor>() {
             opened.descriptor = descriptor;
         }
         Ok(done)
     }
 }
 
-impl State {
-    fn flush(&mut self, kind: Kind) -> io::Result<()> {
+impl LinkState {
+    fn flush(&mut self, kind: FrameKind) -> io::Result<()> {
         let lines = std::mem::take(&mut self.lines);
         if lines.is_empty() { Ok(()) } else { send(&self.stream, kind, &lines) }
     }
 
     /// Returns the next frame; `None` after a timeout.
-    fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
+    fn next(&mut self) -> io::Result<Option<(FrameKind, Vec<u8>)>> {
         loop {
             if let Some(frame) = self.frames.next()? {
                 return Ok(Some(frame));
@@ -120,8 +120,8 @@ impl State {
     fn written(&mut self) -> Result<(), JournalError> {
         loop {
             match self.next().map_err(|error| JournalError(error.to_string()))? {
-                Some((Kind::Written, _)) => return Ok(()),
-                Some((Kind::Lost, why)) => return Err(JournalError(String::from_utf8_lossy(&why).into_owned())),
+                Some((FrameKind::Written, _)) => return Ok(()),
+                Some((FrameKind::Lost, why)) => return Err(JournalError(String::from_utf8_lossy(&why).into_owned())),
                 // An answer that nobody waits for any more, or a timeout.
                 Some(_) | None => {}
             }
@@ -129,7 +129,7 @@ impl State {
     }
 }
 
-impl Journal for Link {
+impl Journal for SupervisorLink {
     fn write(&self, record: Record) -> Result<(), JournalError> {
         let mut state = self.state();
         let state = &mut *state;
@@ -141,11 +141,11 @@ impl Journal for Link {
         serde_json::to_writer(&mut state.lines, &record).map_err(|error| JournalError(error.to_string()))?;
         state.lines.push(b'\n');
         if changes {
-            state.flush(Kind::Intent).map_err(lost)?;
+            state.flush(FrameKind::Intent).map_err(lost)?;
             return state.written();
         }
         if state.lines.len() > BATCH_BYTES || state.since.elapsed() > BATCH_AGE {
-            state.flush(Kind::Records).map_err(lost)?;
+            state.flush(FrameKind::Records).map_err(lost)?;
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Journal for Link {
             && state.since.elapsed() > BATCH_AGE
         {
             // If they cannot be sent, the next record or the report cannot either.
-            let _ = state.flush(Kind::Records);
+            let _ = state.flush(FrameKind::Records);
         }
     }
 }

@@ -17,37 +17,37 @@ use opentelemetry_sdk::resource::EnvResourceDetector;
 use rex_audit::{Entry, Metrics};
 use rex_core::Timestamp;
 
-use self::calls::Calls;
-use self::collector::{Collector, Failed, Signal};
-use super::run::Job;
-use super::told::Told;
+use self::calls::CallSpans;
+use self::collector::{Collector, ExportFailure, OtelSignal};
+use super::report::RunReport;
+use super::run::RunJob;
 use crate::exit::{Exit, Stop};
 use crate::{complain, draw};
 
 /// A collector, and the calls to export to it.
 #[derive(Debug)]
-pub(crate) struct Otlp {
+pub(crate) struct OtlpExport {
     collector: Collector,
     start: Timestamp,
-    calls: Mutex<Calls>,
+    calls: Mutex<CallSpans>,
 }
 
 /// The period of an export, and the resource that it is about.
 #[derive(Debug)]
-struct Period {
+struct ExportPeriod {
     resource: Resource,
     start: Timestamp,
     end: Timestamp,
 }
 
-impl Otlp {
+impl OtlpExport {
     /// Finds the collector that the argument or the environment names, if any. The span of the run starts now.
     pub(crate) fn new(endpoint: Option<&str>) -> Result<Option<Self>, Stop> {
         let collector = Collector::new(endpoint)?;
         Ok(collector.map(|collector| Self { collector, start: Timestamp::now(), calls: Mutex::default() }))
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    fn calls(&self) -> MutexGuard<'_, CallSpans> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,30 +57,30 @@ impl Otlp {
     }
 
     /// Exports all of it. A failure is a warning, not a failure of the run.
-    pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit, metrics: &Metrics) {
+    pub(crate) fn export(&self, job: &RunJob, told: &RunReport, exit: Exit, metrics: &Metrics) {
         // The clock may have been set back in between.
         let end = Timestamp::now().max(self.start);
-        let period = Period { resource: resource(), start: self.start, end };
+        let period = ExportPeriod { resource: resource(), start: self.start, end };
         let calls = std::mem::take(&mut *self.calls());
         let sent = self.collector.begin().and_then(|sending| {
-            if Signal::Traces.is_wanted() {
+            if OtelSignal::Traces.is_wanted() {
                 let parts = spans::requests(calls, &period, job, told, exit);
-                self.unless_refused(parts.iter().try_for_each(|part| sending.post(Signal::Traces, part)))?;
+                self.unless_refused(parts.iter().try_for_each(|part| sending.post(OtelSignal::Traces, part)))?;
             }
-            if Signal::Metrics.is_wanted() {
-                sending.post(Signal::Metrics, &metrics::request(metrics, &period))?;
+            if OtelSignal::Metrics.is_wanted() {
+                sending.post(OtelSignal::Metrics, &metrics::request(metrics, &period))?;
             }
             Ok(())
         });
-        if let Err(Failed::Silent(why) | Failed::Refused(why)) = sent {
+        if let Err(ExportFailure::Silent(why) | ExportFailure::Refused(why)) = sent {
             self.warn(&why);
         }
     }
 
     /// Turns a refusal into a warning: a collector without traces may take metrics.
-    fn unless_refused(&self, sent: Result<(), Failed>) -> Result<(), Failed> {
+    fn unless_refused(&self, sent: Result<(), ExportFailure>) -> Result<(), ExportFailure> {
         match sent {
-            Err(Failed::Refused(why)) => {
+            Err(ExportFailure::Refused(why)) => {
                 self.warn(&why);
                 Ok(())
             }

@@ -10,19 +10,19 @@ use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Bond, Decision, DeniedCall, Effect, Extent, Journal, Reach, Request,
     Subject, Timestamp,
 };
-use rex_engine::plan::Step;
-use rex_engine::{Builder, Calls, Plan};
-use rex_policy::Rejected;
+use rex_engine::plan::PlanStep;
+use rex_engine::{Builder, CallRecorder, Plan};
+use rex_policy::RejectedPolicy;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
 
-use super::changes::Change;
-use super::run::{Job, Purpose, Ran, Start, execute};
-use super::told::Told;
-use crate::args::{Color, Format, PlanCommand};
+use super::changes::FileChange;
+use super::report::RunReport;
+use super::run::{RunJob, RunPurpose, RunResult, RunStart, execute};
+use crate::args::{Color, OutputFormat, PlanCommand};
 use crate::draw::{Ink, Paint, line, visible};
 use crate::exit::{Exit, Stop};
-use crate::replace::{self, Rights};
+use crate::replace::{self, FileRights};
 use crate::{Decide, load, print};
 
 /// Maximum size of a plan in a report, in bytes, on top of the report of a run.
@@ -30,13 +30,13 @@ pub(crate) const MOST_BYTES: u64 = 64 << 20;
 
 /// A plan, and what is shown with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Planned {
+pub(crate) struct PlanReport {
     #[serde(flatten)]
     plan: Plan,
     /// The smallest permit for each denial, or other advice.
     remedies: Vec<Option<String>>,
     /// The files that would change.
-    changes: Vec<Change>,
+    changes: Vec<FileChange>,
     /// The actions by which the script read what changes by itself, so that the plan cannot hold it.
     #[serde(default)]
     unheld: Vec<String>,
@@ -49,21 +49,21 @@ const CALLS: usize = 2_000;
 
 /// Plans a run, and prints the plan.
 pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
-    let start = Start::new(&args.run, color, decide)?;
-    let (ran, _job) = start.go(Purpose::Plan { keep_going: args.keep_going }, None)?;
+    let start = RunStart::new(&args.run, color, decide)?;
+    let (ran, _job) = start.go(RunPurpose::Plan { keep_going: args.keep_going }, None)?;
     start.end();
     let told = match &ran {
-        Ran::Rejected(rejected) => return Ok(start.rejected(rejected)),
-        Ran::Told(told, _processes) => told,
+        RunResult::Rejected(rejected) => return Ok(start.rejected(rejected)),
+        RunResult::Told(told, _processes) => told,
     };
     let Some(planned) = &told.plan else { return start.show(told) };
     if let Some(path) = &args.out {
         let cannot = |why: String| Stop::usage(format!("the plan cannot be written to `{}`: {why}", path.display()));
         let json = serde_json::to_vec(told).map_err(|error| cannot(error.to_string()))?;
-        replace::file(path, Rights::New(0o600), |mut file| file.write_all(&json))
+        replace::file(path, FileRights::New(0o600), |mut file| file.write_all(&json))
             .map_err(|error| cannot(error.to_string()))?;
     }
-    if args.run.format == Format::Human {
+    if args.run.format == OutputFormat::Human {
         print(&planned.human(Paint::output(color)))?;
     }
     let exit = start.show(told)?;
@@ -71,25 +71,25 @@ pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<E
 }
 
 /// Plans a run again, and returns the plan if the earlier one holds.
-pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejected>, Stop> {
-    let promised = Promised::read(given)?;
+pub(crate) fn again(given: &str, start: &RunStart<'_>) -> Result<Result<Plan, RejectedPolicy>, Stop> {
+    let promised = PromisedPlan::read(given)?;
     let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
-    let (ran, _job) = start.go(Purpose::Plan { keep_going: false }, None)?;
+    let (ran, _job) = start.go(RunPurpose::Plan { keep_going: false }, None)?;
     let told = match ran {
-        Ran::Rejected(rejected) => return Ok(Err(rejected)),
-        Ran::Told(told, _processes) => told,
+        RunResult::Rejected(rejected) => return Ok(Err(rejected)),
+        RunResult::Told(told, _processes) => told,
     };
     let Some(now) = told.plan else {
         let why = told.error.map_or_else(String::new, |error| format!(": {}", error.message));
         return Err(refuse(format!("it cannot be planned again{why}")));
     };
     match promised {
-        Promised::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan)),
+        PromisedPlan::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan)),
         // The user has read the file, not only the hash: everything in it must match.
-        Promised::Plan(old) if *old == now => Ok(Ok(now.plan)),
-        Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
+        PromisedPlan::Plan(old) if *old == now => Ok(Ok(now.plan)),
+        PromisedPlan::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
             .with_help("given the file that `rex plan --out` writes, this says what has changed")),
-        Promised::Plan(old) => {
+        PromisedPlan::Plan(old) => {
             let mut differs = old.plan.differs(&now.plan);
             if differs.is_empty() {
                 differs.push("what is told of it, such as what files are and what would become of them".to_owned());
@@ -102,17 +102,17 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejec
 }
 
 /// An earlier plan that a run must follow.
-enum Promised {
+enum PromisedPlan {
     Hash(String),
-    Plan(Box<Planned>),
+    Plan(Box<PlanReport>),
 }
 
 #[derive(Deserialize)]
 struct PlanFile {
-    plan: Planned,
+    plan: PlanReport,
 }
 
-impl Promised {
+impl PromisedPlan {
     fn read(given: &str) -> Result<Self, Stop> {
         if given.len() == 64 && given.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self::Hash(given.to_ascii_lowercase()));
@@ -127,18 +127,19 @@ impl Promised {
 
 /// Plans a run: runs the script on an overlay over this system.
 pub(crate) fn told(
-    job: &Job,
+    job: &RunJob,
     (policy, reach): (Arc<dyn Authorize>, Reach),
     os: HostOs,
     keep_going: bool,
     journal: Option<Arc<dyn Journal>>,
     more: impl FnOnce(Builder) -> Builder,
-) -> Result<Told, Stop> {
+) -> Result<RunReport, Stop> {
     let os = Overlay::new(os, job.limits).with_programs(reach);
     let os = Arc::new(if keep_going { os.going_on() } else { os });
-    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default(), calls: Calls::default() });
+    let noted =
+        Arc::new(DenialRecorder { policy: policy.clone(), denials: Mutex::default(), calls: CallRecorder::default() });
     let report = execute(job, noted.clone(), os.clone(), journal, more)?;
-    let told = Told::new(&report)?;
+    let told = RunReport::new(&report)?;
     let subject = &job.subject;
     let json = |value: serde_json::Result<String>| value.map_err(|error| Stop::internal(error.to_string()));
     let given = [
@@ -150,8 +151,8 @@ pub(crate) fn told(
     let plan = match Plan::new(&report, &os.effects(), os.reads(), &noted.calls.all(), &given) {
         Ok(plan) => plan,
         Err(error) => {
-            let failed = Told::failed(&job.run_id, error.code, error.message, told.stats);
-            let failed = Told { output: told.output, ..failed };
+            let failed = RunReport::failed(&job.run_id, error.code, error.message, told.stats);
+            let failed = RunReport { output: told.output, ..failed };
             return Ok(error.help.iter().fold(failed, |failed, help| failed.with_help(help)));
         }
     };
@@ -159,13 +160,13 @@ pub(crate) fn told(
         let request = Request { subject, action: &fs::Read {}, resource: path, now: Timestamp::now() };
         policy.decide(&request).effect == Effect::Allow
     };
-    let changes = Change::all(&os.changed(&may_read));
-    let Denials { remedies, calls } = std::mem::take(&mut *noted.denials());
+    let changes = FileChange::all(&os.changed(&may_read));
+    let RecordedDenials { remedies, calls } = std::mem::take(&mut *noted.denials());
     let permits = policy.remedies(subject, Timestamp::now(), &calls).filter(|text| {
         // If no permit can help, the advice of each denial says so.
         !calls.is_empty() && text.lines().any(|line| line == "permit (")
     });
-    Ok(Told { plan: Some(Planned { plan, remedies, changes, unheld: os.unheld(), permits }), ..told })
+    Ok(RunReport { plan: Some(PlanReport { plan, remedies, changes, unheld: os.unheld(), permits }), ..told })
 }
 
 /// Returns the reach of a plan: all reads, and reads of what effects would meet. So the kernel prevents every change.
@@ -186,26 +187,26 @@ pub(crate) fn reach(reach: &Reach) -> Reach {
 }
 
 /// A policy that notes its denials, and the calls that asked it.
-struct Noted {
+struct DenialRecorder {
     policy: Arc<dyn Authorize>,
-    denials: Mutex<Denials>,
-    calls: Calls,
+    denials: Mutex<RecordedDenials>,
+    calls: CallRecorder,
 }
 
 #[derive(Default)]
-struct Denials {
+struct RecordedDenials {
     remedies: Vec<Option<String>>,
     /// The calls that were denied something, with all their needs.
     calls: Vec<DeniedCall>,
 }
 
-impl Noted {
-    fn denials(&self) -> MutexGuard<'_, Denials> {
+impl DenialRecorder {
+    fn denials(&self) -> MutexGuard<'_, RecordedDenials> {
         self.denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Authorize for Noted {
+impl Authorize for DenialRecorder {
     fn decide(&self, request: &Request<'_>) -> Decision {
         self.policy.decide(request)
     }
@@ -237,7 +238,7 @@ impl Authorize for Noted {
     }
 }
 
-impl Planned {
+impl PlanReport {
     fn human(&self, paint: Paint) -> String {
         let Self { plan, changes, unheld, permits, .. } = self;
         let mut out = String::new();
@@ -297,7 +298,7 @@ fn heading(out: &mut String, paint: Paint, text: &str) {
     let _ = writeln!(out, "{gap}{}", paint.ink(Ink::Strong, text));
 }
 
-fn told_step(step: &Step, paint: Paint) -> String {
+fn told_step(step: &PlanStep, paint: Paint) -> String {
     let mut what = format!("{} {}", step.action, step.resource);
     let done = step.done.as_ref();
     if let Some(about) = done.map(|done| &done.about).filter(|about| !about.is_empty()) {
@@ -312,7 +313,7 @@ fn told_step(step: &Step, paint: Paint) -> String {
     format!("{}{}{}{note}", paint.ink(Ink::Good, &line(&what)), line(&by), place(step.line))
 }
 
-fn told_change(change: &Change, paint: Paint) -> String {
+fn told_change(change: &FileChange, paint: Paint) -> String {
     let path = line(&change.path);
     let mut out = match (&change.before, &change.after) {
         (None, Some(after)) => paint.ink(Ink::Good, &format!("  + {path} ({after})\n")),

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 use std::time::Duration;
 
-use rex_audit::{Addition, Mark, Start, Tail, Writer};
+use rex_audit::{FileStart, JournalAddition, JournalTail, Mark, MarkWriter};
 use rex_core::Timestamp;
 use rex_sdk::host::JournalFiles;
 
@@ -20,7 +20,7 @@ const MISSED: usize = 10_000;
 
 impl Rotation {
     /// Returns whether a file with this end and this start is full. It is not while an unfinished line must be marked.
-    pub(crate) fn is_due(&self, tail: &Tail, began: Option<Timestamp>) -> bool {
+    pub(crate) fn is_due(&self, tail: &JournalTail, began: Option<Timestamp>) -> bool {
         let age = |began: Timestamp| Timestamp::now().as_micros().saturating_sub(began.as_micros());
         let old =
             |limit: Duration| began.is_some_and(|began| i128::from(age(began)) >= limit.as_micros().cast_signed());
@@ -31,7 +31,7 @@ impl Rotation {
 
 /// Returns the time of the first line.
 pub(crate) fn began(path: &Path) -> io::Result<Option<Timestamp>> {
-    Ok(Start::read(BufReader::new(File::open(path)?))?.and_then(|start| start.time))
+    Ok(FileStart::read(BufReader::new(File::open(path)?))?.and_then(|start| start.time))
 }
 
 /// Continues the journal in a new file; returns it with its end. The caller holds the lock of the old one; `lock` gets the new one before
@@ -39,16 +39,16 @@ pub(crate) fn began(path: &Path) -> io::Result<Option<Timestamp>> {
 pub(crate) fn rotate<L>(
     path: &Path,
     old: &File,
-    tail: Tail,
-    writer: Writer<'_>,
+    tail: JournalTail,
+    writer: MarkWriter<'_>,
     lock: impl FnOnce(&File) -> io::Result<L>,
-) -> io::Result<(File, Tail, L)> {
+) -> io::Result<(File, JournalTail, L)> {
     let files = JournalFiles::at(path)?;
     old.sync_data()?;
     let status = old.metadata()?;
     let name = keep(&files, &status)?;
     let file = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut addition = Addition::after(Tail { head: tail.head, ..Tail::EMPTY }, writer);
+    let mut addition = JournalAddition::after(JournalTail { head: tail.head, ..JournalTail::EMPTY }, writer);
     addition.mark(&Mark::Continued { file }, writer);
     let next = files.next();
     clear(&next)?;
@@ -100,15 +100,15 @@ fn keep(files: &JournalFiles, status: &std::fs::Metadata) -> io::Result<std::pat
 /// Opens the file that has the journal's name now, if it continues the old one; `None` if it is another file.
 pub(crate) fn follow(path: &Path, old: &File) -> io::Result<Option<File>> {
     let (new, status) = (OpenOptions::new().read(true).append(true).open(path)?, old.metadata()?);
-    let mut start = Start::read(BufReader::new(&new))?;
+    let mut start = FileStart::read(BufReader::new(&new))?;
     for _ in 0..MISSED {
-        let Some(Start { previous, continues: Some(file), .. }) = start else { break };
+        let Some(FileStart { previous, continues: Some(file), .. }) = start else { break };
         let before = path.with_file_name(file);
         if before.symlink_metadata().is_ok_and(|there| same(&there, &status)) {
-            return Ok((Tail::read(&mut &*old)?.head == previous).then_some(new));
+            return Ok((JournalTail::read(&mut &*old)?.head == previous).then_some(new));
         }
         match File::open(&before) {
-            Ok(file) => start = Start::read(BufReader::new(file))?,
+            Ok(file) => start = FileStart::read(BufReader::new(file))?,
             Err(_) => break,
         }
     }

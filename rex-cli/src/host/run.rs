@@ -7,44 +7,44 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::stat::{self, umask};
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
-use rex_engine::plan::Step;
-use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
-use rex_policy::{Policy, Rejected, Source};
+use rex_engine::plan::PlanStep;
+use rex_engine::{Builder, Engine, Input, PinnedPolicy, Report, RunStats};
+use rex_policy::{Policy, RejectedPolicy, SourceText};
 use rex_sdk::host::HostOptions;
-use rex_sdk::host::cgroup::Group;
-use rex_sdk::host::confine::Mode;
+use rex_sdk::host::cgroup::ControlGroup;
+use rex_sdk::host::confine::ConfinementMode;
 use rex_sdk::host::worker::Worker;
 use rex_sdk::{HostOs, Os};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::guard::{Guard, Signals, ended_by};
-use super::journal::{JournalFile, Key};
-use super::told::Told;
-use super::watch::{Watch, Watched};
-use super::wire::Confined;
-use super::{given, plan, supervise};
-use crate::args::{Color, CountArgs, Durability, Format, RunArgs, RunCommand};
+use super::guard::{RunSignals, SignalGuard, ended_by};
+use super::journal::{JournalFile, KeyPath};
+use super::report::RunReport;
+use super::watch::{RunWatch, WatchedJournal};
+use super::wire::ConfinementReport;
+use super::{inputs, plan, supervise};
+use crate::args::{Color, CountArgs, Durability, OutputFormat, RunArgs, RunCommand};
 use crate::exit::{Exit, Stop};
-use crate::load::Policies;
+use crate::load::PolicySources;
 use crate::{Decide, check, complain, draw, load, print};
 
 /// All inputs of a run.
-pub(crate) struct Job {
+pub(crate) struct RunJob {
     pub(crate) run_id: String,
-    pub(crate) purpose: Purpose,
-    pub(crate) script: Source,
-    pub(crate) policies: Arc<Policies>,
+    pub(crate) purpose: RunPurpose,
+    pub(crate) script: SourceText,
+    pub(crate) policies: Arc<PolicySources>,
     pub(crate) subject: Subject,
     pub(crate) args: BTreeMap<String, Value>,
     pub(crate) base: AbsPath,
     pub(crate) limits: Limits,
     pub(crate) host: HostOptions,
     pub(crate) journal: Option<Arc<JournalFile>>,
-    pub(crate) watch: Option<Arc<Watch>>,
-    pub(crate) key: Option<Key>,
-    pub(crate) group: Option<Group>,
-    pub(crate) mode: Mode,
+    pub(crate) watch: Option<Arc<RunWatch>>,
+    pub(crate) key: Option<KeyPath>,
+    pub(crate) group: Option<ControlGroup>,
+    pub(crate) mode: ConfinementMode,
     pub(crate) decide: Decide,
     /// `true` once the run must stop.
     pub(crate) cancel: Arc<AtomicBool>,
@@ -52,27 +52,27 @@ pub(crate) struct Job {
     pub(crate) at_second: Vec<SigId>,
 }
 
-impl Job {
+impl RunJob {
     /// Returns whether the records of the run are needed.
     pub(crate) fn is_recorded(&self) -> bool {
-        self.journal.is_some() || self.watch.is_some() || matches!(self.purpose, Purpose::Held(_))
+        self.journal.is_some() || self.watch.is_some() || matches!(self.purpose, RunPurpose::Held(_))
     }
 
     /// Returns the steps that the run must follow.
-    pub(crate) fn steps(&self) -> Option<&[Step]> {
+    pub(crate) fn steps(&self) -> Option<&[PlanStep]> {
         match &self.purpose {
-            Purpose::Held(plan) => Some(&plan.steps),
+            RunPurpose::Held(plan) => Some(&plan.steps),
             _ => None,
         }
     }
 
     /// Returns whether the run is only planned.
     pub(crate) fn is_plan(&self) -> bool {
-        matches!(self.purpose, Purpose::Plan { .. })
+        matches!(self.purpose, RunPurpose::Plan { .. })
     }
 
     /// Exports the run to a collector, if there is one.
-    fn export(&self, told: &Told, exit: Exit) {
+    fn export(&self, told: &RunReport, exit: Exit) {
         #[cfg(feature = "otel")]
         self.watch.iter().for_each(|watch| watch.export(self, told, exit));
         #[cfg(not(feature = "otel"))]
@@ -88,14 +88,17 @@ impl Job {
     }
 
     /// Signs the journal and syncs it to disk, before the run is reported.
-    pub(crate) fn finish_journal(&self, told: Told) -> Told {
+    pub(crate) fn finish_journal(&self, told: RunReport) -> RunReport {
         match self.journal.as_ref().map(|journal| journal.finish()) {
             Some(Err(error)) => {
                 let message = format!("the journal cannot be written: {error}");
                 if told.result() == Code::Cancelled.as_str() {
                     return told.with_help(&message);
                 }
-                Told { output: told.output, ..Told::failed(&self.run_id, Code::JournalFailed, message, told.stats) }
+                RunReport {
+                    output: told.output,
+                    ..RunReport::failed(&self.run_id, Code::JournalFailed, message, told.stats)
+                }
             }
             _ => told,
         }
@@ -103,7 +106,7 @@ impl Job {
 }
 
 /// The purpose of a run.
-pub(crate) enum Purpose {
+pub(crate) enum RunPurpose {
     /// A run of the script.
     Run,
     /// A plan of the run: effects are recorded, not performed.
@@ -113,22 +116,22 @@ pub(crate) enum Purpose {
 }
 
 /// The inputs of a run from the command line, read once.
-pub(crate) struct Start<'a> {
+pub(crate) struct RunStart<'a> {
     args: &'a RunArgs,
     pub(crate) color: Color,
     decide: Decide,
-    script: Source,
+    script: SourceText,
     arguments: BTreeMap<String, Value>,
     base: AbsPath,
     limits: Limits,
-    policies: Arc<Policies>,
+    policies: Arc<PolicySources>,
     subject: Subject,
-    signals: Signals,
+    signals: RunSignals,
     /// The guard that ends the command if the run does not end.
-    guard: RefCell<Option<Guard>>,
+    guard: RefCell<Option<SignalGuard>>,
 }
 
-impl<'a> Start<'a> {
+impl<'a> RunStart<'a> {
     pub(crate) fn new(args: &'a RunArgs, color: Color, decide: Decide) -> Result<Self, Stop> {
         let of_journal = [
             ("--durability", args.durability != Durability::Batch),
@@ -141,7 +144,7 @@ impl<'a> Start<'a> {
         }
         let script = load::script(args.script.as_deref(), args.code.as_deref())?;
         let subject = Subject {
-            principal: given::principal(args.principal.as_deref())?,
+            principal: inputs::principal(args.principal.as_deref())?,
             script: rex_engine::script_sha256(&script.text),
             tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         };
@@ -150,24 +153,24 @@ impl<'a> Start<'a> {
             color,
             decide,
             script,
-            arguments: given::arguments(args.args.as_deref(), &args.arg)?,
-            base: given::base(args.base.as_deref())?,
-            limits: given::limits(&args.limits, args.timeout.as_deref())?,
+            arguments: inputs::arguments(args.args.as_deref(), &args.arg)?,
+            base: inputs::base(args.base.as_deref())?,
+            limits: inputs::limits(&args.limits, args.timeout.as_deref())?,
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
             // Until now, signals have their default effect.
-            signals: Signals::new()?,
+            signals: RunSignals::new()?,
             guard: RefCell::default(),
         })
     }
 
     /// Runs the script. Returns the job, too.
-    pub(crate) fn go(&self, purpose: Purpose, counted: Option<&CountArgs>) -> Result<(Ran, Job), Stop> {
+    pub(crate) fn go(&self, purpose: RunPurpose, counted: Option<&CountArgs>) -> Result<(RunResult, RunJob), Stop> {
         let args = self.args;
         // The worker must be started before any thread.
         drop(self.guard.take());
         let mut run_id = rex_engine::random_id();
-        if matches!(purpose, Purpose::Plan { .. }) {
+        if matches!(purpose, RunPurpose::Plan { .. }) {
             run_id.insert_str(0, "plan-");
         }
         let open = |path| {
@@ -180,17 +183,17 @@ impl<'a> Start<'a> {
             journal => journal?.map(Arc::new),
         };
         let stopped = self.is_told_to_stop();
-        let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
+        let key = args.checkpoint_key.as_deref().map(KeyPath::find).transpose()?;
         let host = HostOptions {
             deny_hard_links: args.deny_hard_links,
-            bus: given::bus(args.bus.as_deref())?,
+            bus: inputs::bus(args.bus.as_deref())?,
             journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
             // The variable of OpenSSL.
             authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
         };
         let mode = args.confine.into();
-        let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &self.limits, mode)? };
-        let job = Job {
+        let group = if mode == ConfinementMode::Off { None } else { supervise::group(&run_id, &self.limits, mode)? };
+        let job = RunJob {
             run_id,
             purpose,
             script: self.script.clone(),
@@ -201,7 +204,7 @@ impl<'a> Start<'a> {
             limits: self.limits,
             host,
             journal,
-            watch: Watch::new(args.progress, counted)?.map(Arc::new),
+            watch: RunWatch::new(args.progress, counted)?.map(Arc::new),
             key,
             group,
             mode,
@@ -210,22 +213,22 @@ impl<'a> Start<'a> {
             at_second: self.signals.at_second.clone(),
         };
         if stopped {
-            let told = Told::failed(
+            let told = RunReport::failed(
                 &job.run_id,
                 Code::Cancelled,
                 "the run was told to stop before it began",
-                Stats::default(),
+                RunStats::default(),
             );
-            return Ok((Ran::Told(Box::new(told), Vec::new()), job));
+            return Ok((RunResult::Told(Box::new(told), Vec::new()), job));
         }
         let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(self.color, warning));
-        let ran = if mode == Mode::Off {
+        let ran = if mode == ConfinementMode::Off {
             self.keep_guard(&job.run_id)?;
             unconfined(&job, warn)?
         } else {
             supervise::run(&job, || self.keep_guard(&job.run_id), warn)?
         };
-        if let Ran::Told(told, _) = &ran {
+        if let RunResult::Told(told, _) = &ran {
             job.watch.iter().for_each(|watch| watch.finish(told));
         }
         Ok((ran, job))
@@ -239,14 +242,14 @@ impl<'a> Start<'a> {
     fn keep_guard(&self, run_id: &str) -> Result<(), Stop> {
         let (signal, done) = (self.signals.signal.clone(), self.signals.done.clone());
         let (script, format, color) = (self.script.clone(), self.args.format, self.color);
-        let told = Told::failed(run_id, Code::Cancelled, LATE, Stats::default()).with_help(LATE_HELP);
+        let told = RunReport::failed(run_id, Code::Cancelled, LATE, RunStats::default()).with_help(LATE_HELP);
         let report = move || {
             // If a report is being printed, nobody reads it.
             if !done.load(Ordering::Relaxed) {
                 let _ = show(&told, &script, format, color);
             }
         };
-        let guard = Guard::new(&[SIGINT, SIGTERM], move || ended_by(&signal).code(), report)
+        let guard = SignalGuard::new(&[SIGINT, SIGTERM], move || ended_by(&signal).code(), report)
             .map_err(|error| Stop::internal(format!("nobody can wait for signals: {error}")))?;
         self.guard.replace(Some(guard));
         Ok(())
@@ -258,20 +261,20 @@ impl<'a> Start<'a> {
     }
 
     /// Prints a report; returns how the command ends.
-    pub(crate) fn show(&self, told: &Told) -> Result<Exit, Stop> {
+    pub(crate) fn show(&self, told: &RunReport) -> Result<Exit, Stop> {
         show(told, &self.script, self.args.format, self.color)?;
         Ok(self.exit(told))
     }
 
     /// Returns how the command ends after this report.
-    pub(crate) fn exit(&self, told: &Told) -> Exit {
+    pub(crate) fn exit(&self, told: &RunReport) -> Exit {
         match ended_by(&self.signals.signal) {
             Exit::Signal(signal) => told.exit(signal),
             other => other,
         }
     }
 
-    pub(crate) fn rejected(&self, rejected: &Rejected) -> Exit {
+    pub(crate) fn rejected(&self, rejected: &RejectedPolicy) -> Exit {
         check::rejected(rejected, self.args.format, self.color)
     }
 }
@@ -283,19 +286,19 @@ const LATE_HELP: &str =
 
 /// Runs a script and prints its report.
 pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
-    let start = Start::new(&command.run, color, decide)?;
+    let start = RunStart::new(&command.run, color, decide)?;
     let purpose = match &command.plan {
-        None => Purpose::Run,
+        None => RunPurpose::Run,
         Some(given) => match plan::again(given, &start)? {
-            Ok(plan) => Purpose::Held(Box::new(plan)),
+            Ok(plan) => RunPurpose::Held(Box::new(plan)),
             Err(rejected) => return Ok(start.rejected(&rejected)),
         },
     };
     let (ran, job) = start.go(purpose, Some(&command.counted))?;
     start.end();
     match &ran {
-        Ran::Rejected(rejected) => Ok(start.rejected(rejected)),
-        Ran::Told(told, processes) => {
+        RunResult::Rejected(rejected) => Ok(start.rejected(rejected)),
+        RunResult::Told(told, processes) => {
             let shown = start.show(told);
             job.export(told, start.exit(told));
             // They are waited for when they are dropped. Killed together, they end at the same time.
@@ -306,18 +309,18 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
 }
 
 /// The result of a run.
-pub(crate) enum Ran {
+pub(crate) enum RunResult {
     /// The report, and the processes of the run.
-    Told(Box<Told>, Vec<Worker>),
+    Told(Box<RunReport>, Vec<Worker>),
     /// The policies are rejected.
-    Rejected(Rejected),
+    Rejected(RejectedPolicy),
 }
 
 /// Runs the script in this process.
-fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
+fn unconfined(job: &RunJob, warn: impl Fn(&Policy)) -> Result<RunResult, Stop> {
     let policy = match job.policies.compile() {
         Ok(policy) => policy,
-        Err(rejected) => return Ok(Ran::Rejected(rejected)),
+        Err(rejected) => return Ok(RunResult::Rejected(rejected)),
     };
     warn(&policy);
     job.sign_with_key()?;
@@ -327,41 +330,41 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let journal = match (&job.journal, &job.watch) {
         (journal, Some(watch)) => {
             watch.begin();
-            Some(Arc::new(Watched { journal: journal.clone(), watch: watch.clone() }) as Arc<dyn Journal>)
+            Some(Arc::new(WatchedJournal { journal: journal.clone(), watch: watch.clone() }) as Arc<dyn Journal>)
         }
         (journal, None) => journal.clone().map(|file| file as Arc<dyn Journal>),
     };
     let os = HostOs::new(job.host.clone()).with_programs(policy.reach(Some(&job.subject.principal)));
     let told = told(job, policy, os, journal, |builder| builder)?;
     let confinement =
-        Some(Confined { mode: job.mode.as_str().to_owned(), group: None, landlock: None, parts: Vec::new() });
+        Some(ConfinementReport { mode: job.mode.as_str().to_owned(), group: None, landlock: None, parts: Vec::new() });
     let told = job.finish_journal(told);
-    Ok(Ran::Told(Box::new(Told { confinement, ..told }), Vec::new()))
+    Ok(RunResult::Told(Box::new(RunReport { confinement, ..told }), Vec::new()))
 }
 
 /// Runs or plans the script in this process.
 pub(crate) fn told(
-    job: &Job,
+    job: &RunJob,
     policy: Policy,
     os: HostOs,
     journal: Option<Arc<dyn Journal>>,
     more: impl FnOnce(Builder) -> Builder,
-) -> Result<Told, Stop> {
+) -> Result<RunReport, Stop> {
     let reach = job.is_plan().then(|| policy.reach(Some(&job.subject.principal)));
     let policy = (job.decide)(policy);
     let policy = match &job.purpose {
-        Purpose::Plan { keep_going } => {
+        RunPurpose::Plan { keep_going } => {
             return plan::told(job, (policy, reach.unwrap_or_default()), os, *keep_going, journal, more);
         }
-        Purpose::Held(plan) => Arc::new(Held::new(policy, plan)),
-        Purpose::Run => policy,
+        RunPurpose::Held(plan) => Arc::new(PinnedPolicy::new(policy, plan)),
+        RunPurpose::Run => policy,
     };
-    Told::new(&execute(job, policy, Arc::new(os), journal, more)?)
+    RunReport::new(&execute(job, policy, Arc::new(os), journal, more)?)
 }
 
 /// Runs the script on a system.
 pub(crate) fn execute(
-    job: &Job,
+    job: &RunJob,
     authorize: Arc<dyn Authorize>,
     os: Arc<dyn Os>,
     journal: Option<Arc<dyn Journal>>,
@@ -387,9 +390,9 @@ pub(crate) fn execute(
     Ok(report)
 }
 
-pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
+pub(crate) fn show(told: &RunReport, script: &SourceText, format: OutputFormat, color: Color) -> Result<(), Stop> {
     let unprintable = |error: serde_json::Error| Stop::internal(error.to_string());
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         return print(&serde_json::to_string(told).map_err(unprintable)?);
     }
     for line in &told.output {

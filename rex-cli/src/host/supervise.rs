@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
 use rex_core::{Code, Journal, Limits};
-use rex_engine::Stats;
-use rex_policy::{Policy, Rejected};
+use rex_engine::RunStats;
+use rex_policy::{Policy, RejectedPolicy};
 use rex_sdk::HostOs;
-use rex_sdk::host::cgroup::{Group, GroupBounds};
-use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
-use rex_sdk::host::worker::{Ending, Worker, end_at_once};
+use rex_sdk::host::cgroup::{ControlGroup, GroupBounds};
+use rex_sdk::host::confine::{Confinement, ConfinementMode, ConfinementPart, PartState, WorkerBounds, confine};
+use rex_sdk::host::worker::{Worker, WorkerEnding, end_at_once};
 
-use super::actor::Actor;
-use super::lines::{Lines, Permitted};
-use super::link::Link;
+use super::actor::ActorHandle;
+use super::lines::{PermittedAct, WorkerRecords};
+use super::link::SupervisorLink;
 use super::plan;
-use super::run::{Job, Ran, told};
-use super::told::Told;
-use super::wire::{Confined, ConfinedPart, Frames, Kind, Question, send};
+use super::report::RunReport;
+use super::run::{RunJob, RunResult, told};
+use super::wire::{BrokerQuestion, ConfinedPart, ConfinementReport, FrameKind, FrameReader, send};
 use crate::exit::Stop;
 
 /// Interval in which both sides check the run; the supervisor also checks the worker's memory.
@@ -43,10 +43,14 @@ const OUT_OF_MEMORY: i32 = 86;
 ///
 /// The worker is started early, while there is little to copy, and compiles the policy for itself. `started` is called after worker
 /// and actor are started: then there may be threads.
-pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
+pub(crate) fn run(
+    job: &RunJob,
+    started: impl FnOnce() -> Result<(), Stop>,
+    warn: impl Fn(&Policy),
+) -> Result<RunResult, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
         .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
-    let actor = Actor::start(job, &stream)
+    let actor = ActorHandle::start(job, &stream)
         .map_err(|error| Stop::internal(format!("nobody can act for the worker of the run: {error}")))?;
     started()?;
     let bounded = stream.set_read_timeout(Some(TURN)).and_then(|()| stream.set_write_timeout(Some(TAKING)));
@@ -55,13 +59,13 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
         job,
         worker,
         stream,
-        frames: Frames::new(frame_bytes(job)),
+        frames: FrameReader::new(frame_bytes(job)),
         output: Vec::new(),
         output_bytes: 0,
         looked: Instant::now(),
         start: Instant::now(),
         stopping: None,
-        lines: Lines::new(&job.run_id, &job.subject, &job.limits, job.steps()),
+        lines: WorkerRecords::new(&job.run_id, &job.subject, &job.limits, job.steps()),
         confined: None,
         actor,
     };
@@ -69,24 +73,24 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
     // Not earlier, so that the worker never has the key.
     job.sign_with_key()?;
     match supervisor.watch(&warn)? {
-        Err(rejected) => Ok(Ran::Rejected(rejected)),
+        Err(rejected) => Ok(RunResult::Rejected(rejected)),
         Ok(told) => {
             let told = job.finish_journal(told);
-            let told = Told { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
-            Ok(Ran::Told(Box::new(told), vec![supervisor.worker, supervisor.actor.into_process()]))
+            let told = RunReport { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
+            Ok(RunResult::Told(Box::new(told), vec![supervisor.worker, supervisor.actor.into_process()]))
         }
     }
 }
 
 /// Returns the maximum size of a frame. The longest is a report: a byte of text is at most six of JSON.
-fn frame_bytes(job: &Job) -> u64 {
+fn frame_bytes(job: &RunJob) -> u64 {
     let plan = if job.is_plan() { plan::MOST_BYTES } else { 0 };
     let (value, output) = (job.limits.value_bytes, job.limits.output_bytes);
     value.saturating_add(output).saturating_mul(6).saturating_add(plan).saturating_add(1 << 20)
 }
 
 /// Returns the maximum number of [`parts`] of a report, which bounds the memory that it takes the supervisor.
-fn frame_parts(job: &Job) -> u64 {
+fn frame_parts(job: &RunJob) -> u64 {
     // Fields of a step of a plan, and all that a report has besides its value, its output and its plan.
     const OF_STEP: u64 = 32;
     const OTHERS: u64 = 1 << 16;
@@ -111,25 +115,25 @@ fn parts(json: &[u8]) -> u64 {
 }
 
 /// Returns the bounds of a worker: those of its run, and what threads and parsers need in addition.
-fn bounds(limits: &Limits) -> Bounds {
+fn bounds(limits: &Limits) -> WorkerBounds {
     // The stacks of the threads that run scripts, mostly never touched.
     const STACKS: u64 = 4 * (256 << 20);
     let wall = Duration::from_millis(limits.wall_ms);
-    Bounds {
+    WorkerBounds {
         // A single step may allocate as much again beyond the limit.
         address_space: limits.memory_bytes.saturating_mul(3).saturating_add(STACKS + (512 << 20)),
         file_bytes: limits.written_bytes,
         cpu: wall.saturating_mul(4).saturating_add(Duration::from_secs(2)),
-        ..Bounds::default()
+        ..WorkerBounds::default()
     }
 }
 
 /// Creates a control group for the worker, if one was delegated to this process.
-pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<Group>, Stop> {
+pub(crate) fn group(run_id: &str, limits: &Limits, mode: ConfinementMode) -> Result<Option<ControlGroup>, Stop> {
     // The worker has few threads and holds no more than it can address; the supervisor is not in the group.
     let bounds = GroupBounds { memory: bounds(limits).address_space, processes: 64, cpu: 100_000 };
-    match Group::create(&format!("rex-{run_id}"), &bounds) {
-        Err(error) if mode == Mode::Require => {
+    match ControlGroup::create(&format!("rex-{run_id}"), &bounds) {
+        Err(error) if mode == ConfinementMode::Require => {
             let message = format!("the control group that was delegated to this process cannot be used: {error}");
             Err(Stop::usage(message).with_help("`--confine available` goes without it"))
         }
@@ -138,7 +142,7 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<
 }
 
 /// Runs the worker.
-fn work(job: &Job, stream: UnixStream) {
+fn work(job: &RunJob, stream: UnixStream) {
     rex_engine::when_out_of_memory(|| end_at_once(OUT_OF_MEMORY));
     // A service manager signals all processes, and the supervisor forwards its own signal: two for one stop.
     for id in &job.at_second {
@@ -152,7 +156,9 @@ fn work(job: &Job, stream: UnixStream) {
         return;
     }
     let policy = job.policies.compile();
-    if !policy.as_ref().is_ok_and(|policy| policy.warnings().is_empty()) && send(&stream, Kind::Warned, b"").is_err() {
+    if !policy.as_ref().is_ok_and(|policy| policy.warnings().is_empty())
+        && send(&stream, FrameKind::Warned, b"").is_err()
+    {
         return;
     }
     let Ok(policy) = policy else { return };
@@ -163,38 +169,42 @@ fn work(job: &Job, stream: UnixStream) {
         Err(unconfined) => (unconfined.0, true),
     };
     let said = serde_json::to_vec(&record(job.mode, job.group.as_ref(), &confinement)).unwrap_or_default();
-    if send(&stream, Kind::Confined, &said).is_err() || refused {
+    if send(&stream, FrameKind::Confined, &said).is_err() || refused {
         return;
     }
-    let link = Arc::new(Link::new(stream));
+    let link = Arc::new(SupervisorLink::new(stream));
     let journal = job.is_recorded().then(|| link.clone() as Arc<dyn Journal>);
     let os = HostOs::new(job.host.clone()).with_broker(link.clone());
     let printed = link.clone();
     let tell = move |line: &str| printed.printed(line);
     let told = told(job, policy, os, journal, |builder| builder.output(tell))
-        .unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, Stats::default()));
+        .unwrap_or_else(|stop| RunReport::failed(&job.run_id, Code::Internal, stop.message, RunStats::default()));
     link.report(&serde_json::to_vec(&told).unwrap_or_default());
 }
 
 /// Describes the confinement of a worker for reports.
-pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinement) -> Confined {
-    let part = |(part, state): &(Part, State)| ConfinedPart {
+pub(crate) fn record(
+    mode: ConfinementMode,
+    group: Option<&ControlGroup>,
+    confinement: &Confinement,
+) -> ConfinementReport {
+    let part = |(part, state): &(ConfinementPart, PartState)| ConfinedPart {
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
-        why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
-        by: if *state == State::Verified { confinement.holders(*part) } else { Vec::new() },
+        why: if let PartState::Missing(why) = state { Some(why.clone()) } else { None },
+        by: if *state == PartState::Verified { confinement.holders(*part) } else { Vec::new() },
     };
     let group = group.map(|group| group.held().iter().map(|controller| (*controller).to_owned()).collect());
     let parts = confinement.parts.iter().map(part).collect();
-    Confined { mode: mode.as_str().to_owned(), group, landlock: confinement.landlock, parts }
+    ConfinementReport { mode: mode.as_str().to_owned(), group, landlock: confinement.landlock, parts }
 }
 
 /// The process that outlives the worker.
 struct Supervisor<'j> {
-    job: &'j Job,
+    job: &'j RunJob,
     worker: Worker,
     stream: UnixStream,
-    frames: Frames,
+    frames: FrameReader,
     /// The lines that the script has printed.
     output: Vec<String>,
     output_bytes: u64,
@@ -203,20 +213,20 @@ struct Supervisor<'j> {
     looked: Instant,
     stopping: Option<Instant>,
     /// The records of the worker.
-    lines: Lines,
-    confined: Option<Confined>,
+    lines: WorkerRecords,
+    confined: Option<ConfinementReport>,
     /// The process that performs what the worker asks for.
-    actor: Actor,
+    actor: ActorHandle,
 }
 
 impl Supervisor<'_> {
     /// Waits for the report of the worker, or makes one.
-    fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<Told, Rejected>, Stop> {
+    fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<RunReport, RejectedPolicy>, Stop> {
         let mut warned = false;
         loop {
             match self.frames.next() {
-                Err(error) => return Ok(Ok(self.gone_bad(&error.to_string()))),
-                Ok(Some((Kind::Warned, _))) if !warned && self.confined.is_none() => {
+                Err(error) => return Ok(Ok(self.kill_compromised(&error.to_string()))),
+                Ok(Some((FrameKind::Warned, _))) if !warned && self.confined.is_none() => {
                     warned = true;
                     match self.job.policies.compile() {
                         Ok(policy) => warn(&policy),
@@ -242,67 +252,72 @@ impl Supervisor<'_> {
     }
 
     /// Handles a frame; `Some` ends the run.
-    fn take(&mut self, kind: Kind, bytes: &[u8]) -> Result<Option<Told>, Stop> {
-        let is_json = matches!(kind, Kind::Confined | Kind::Ask | Kind::Report);
+    fn take(&mut self, kind: FrameKind, bytes: &[u8]) -> Result<Option<RunReport>, Stop> {
+        let is_json = matches!(kind, FrameKind::Confined | FrameKind::Ask | FrameKind::Report);
         if is_json && parts(bytes) > frame_parts(self.job) {
-            return Ok(Some(self.gone_bad("it says more than its run can come to")));
+            return Ok(Some(self.kill_compromised("it says more than its run can come to")));
         }
         match kind {
-            Kind::Confined if self.confined.is_none() => match serde_json::from_slice::<Confined>(bytes) {
-                Ok(confined) => self.confined(confined)?,
-                Err(_) => return Ok(Some(self.gone_bad("it does not say how it is confined"))),
-            },
-            Kind::Records | Kind::Intent => match self.write(bytes) {
-                Ok(()) if kind == Kind::Intent => return Ok(self.tell(Kind::Written, b"")),
+            FrameKind::Confined if self.confined.is_none() => {
+                match serde_json::from_slice::<ConfinementReport>(bytes) {
+                    Ok(confined) => self.confined(confined)?,
+                    Err(_) => return Ok(Some(self.kill_compromised("it does not say how it is confined"))),
+                }
+            }
+            FrameKind::Records | FrameKind::Intent => match self.write(bytes) {
+                Ok(()) if kind == FrameKind::Intent => return Ok(self.tell(FrameKind::Written, b"")),
                 Ok(()) => {}
-                Err(Trouble::Bad(why)) => return Ok(Some(self.gone_bad(why))),
+                Err(RecordError::Bad(why)) => return Ok(Some(self.kill_compromised(why))),
                 // A stopped run does not wait for its journal.
-                Err(Trouble::Lost(why)) if self.is_told_to_stop() => {
+                Err(RecordError::Lost(why)) if self.is_told_to_stop() => {
                     let message = format!("the run was told to stop while the journal could not be written: {why}");
                     return Ok(Some(self.end(Code::Cancelled, message)));
                 }
                 // The act is not performed, and the worker reports why.
-                Err(Trouble::Lost(why)) if kind == Kind::Intent => return Ok(self.tell(Kind::Lost, why.as_bytes())),
-                Err(Trouble::Lost(why)) => {
+                Err(RecordError::Lost(why)) if kind == FrameKind::Intent => {
+                    return Ok(self.tell(FrameKind::Lost, why.as_bytes()));
+                }
+                Err(RecordError::Lost(why)) => {
                     let message = format!("the journal cannot be written: {why}");
                     return Ok(Some(self.end(Code::JournalFailed, message)));
                 }
             },
-            Kind::Output if self.confined.is_some() => {
+            FrameKind::Output if self.confined.is_some() => {
                 self.output_bytes = self.output_bytes.saturating_add(bytes.len() as u64 + 1);
                 if self.output_bytes > self.job.limits.output_bytes {
-                    return Ok(Some(self.gone_bad("it prints more than it may")));
+                    return Ok(Some(self.kill_compromised("it prints more than it may")));
                 }
                 self.output.push(String::from_utf8_lossy(bytes).into_owned());
             }
-            Kind::Ask if self.confined.is_some() => {
+            FrameKind::Ask if self.confined.is_some() => {
                 if let Err(why) = self.ask(bytes) {
-                    return Ok(Some(self.gone_bad(why)));
+                    return Ok(Some(self.kill_compromised(why)));
                 }
             }
-            Kind::Report if self.confined.is_some() => {
-                return Ok(Some(match serde_json::from_slice::<Told>(bytes) {
+            FrameKind::Report if self.confined.is_some() => {
+                return Ok(Some(match serde_json::from_slice::<RunReport>(bytes) {
                     Ok(told) => told,
-                    Err(_) => self.gone_bad("its report cannot be read"),
+                    Err(_) => self.kill_compromised("its report cannot be read"),
                 }));
             }
-            _ => return Ok(Some(self.gone_bad("it said what it has not to say"))),
+            _ => return Ok(Some(self.kill_compromised("it said what it has not to say"))),
         }
         Ok(None)
     }
 
     /// Sends a frame to the worker; `Some` ends the run. A later read notices that the worker is gone.
-    fn tell(&mut self, kind: Kind, bytes: &[u8]) -> Option<Told> {
+    fn tell(&mut self, kind: FrameKind, bytes: &[u8]) -> Option<RunReport> {
         let full = send(&self.stream, kind, bytes).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        full.then(|| self.gone_bad("it does not read what it is told"))
+        full.then(|| self.kill_compromised("it does not read what it is told"))
     }
 
-    fn confined(&mut self, confined: Confined) -> Result<(), Stop> {
+    fn confined(&mut self, confined: ConfinementReport) -> Result<(), Stop> {
         let missing: Vec<_> = confined.parts.iter().filter(|part| part.state == "MISSING").collect();
-        if self.job.mode == Mode::Require && !missing.is_empty() {
+        if self.job.mode == ConfinementMode::Require && !missing.is_empty() {
             let why = |part: &&ConfinedPart| {
                 let why = part.why.as_deref().unwrap_or("for an unknown reason");
-                Part::named(&part.part).map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
+                ConfinementPart::named(&part.part)
+                    .map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
             };
             let list: Vec<_> = missing.iter().map(why).collect();
             return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; "))).with_help(
@@ -317,10 +332,10 @@ impl Supervisor<'_> {
 
     /// Passes a question to the actor; `Err` if only a compromised worker would ask it.
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
+        let question: BrokerQuestion = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
         // Nothing is performed that is not on record: each question follows its own record.
         let line = self.lines.permitted.take();
-        let same = |line: Permitted| question.ask.is_recorded_as(&self.job.subject, &line);
+        let same = |line: PermittedAct| question.ask.is_recorded_as(&self.job.subject, &line);
         // A plan reads what an effect would meet, and only the effect is on record.
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
@@ -333,13 +348,13 @@ impl Supervisor<'_> {
     }
 
     /// Writes records to the journal, if they are the next of this run.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let intent = self.lines.take(bytes).map_err(Trouble::Bad)?;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
+        let intent = self.lines.take(bytes).map_err(RecordError::Bad)?;
         if !self.job.is_recorded() {
-            return Err(Trouble::Bad("it keeps a journal that nobody asked for"));
+            return Err(RecordError::Bad("it keeps a journal that nobody asked for"));
         }
         if let Some(journal) = &self.job.journal {
-            journal.append(bytes, intent).map_err(|error| Trouble::Lost(error.to_string()))?;
+            journal.append(bytes, intent).map_err(|error| RecordError::Lost(error.to_string()))?;
         }
         self.job.watch.iter().for_each(|watch| watch.lines(bytes));
         Ok(())
@@ -350,7 +365,7 @@ impl Supervisor<'_> {
     }
 
     /// Ends a worker that takes too long, holds too much memory, or does not stop.
-    fn overdue(&mut self) -> Option<Told> {
+    fn overdue(&mut self) -> Option<RunReport> {
         let limits = &self.job.limits;
         if self.is_told_to_stop() {
             let since = *self.stopping.get_or_insert_with(|| {
@@ -389,29 +404,29 @@ impl Supervisor<'_> {
     }
 
     /// Returns the report for a worker that ended without one.
-    fn ended(&mut self) -> Result<Told, Stop> {
+    fn ended(&mut self) -> Result<RunReport, Stop> {
         let unknown = |error: std::io::Error| Stop::internal(error.to_string());
         if !self.worker.wait_for(GRACE).map_err(unknown)? {
-            return Ok(self.gone_bad("it says nothing more, and goes on"));
+            return Ok(self.kill_compromised("it says nothing more, and goes on"));
         }
         let ending = self.worker.wait().map_err(unknown)?;
         if self.is_told_to_stop() {
             return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
         }
-        if matches!(ending, Ending::Exited(OUT_OF_MEMORY)) {
+        if matches!(ending, WorkerEnding::Exited(OUT_OF_MEMORY)) {
             let error = exhausted("memory_bytes", self.job.limits.memory_bytes, "bytes of memory");
             return Ok(self.failed(error.code, error.message).with_help(error.help.as_deref().unwrap_or_default()));
         }
         let how = match ending {
-            Ending::Exited(status) => format!("with status {status}"),
-            Ending::Killed(signal) => format!("by {signal}"),
+            WorkerEnding::Exited(status) => format!("with status {status}"),
+            WorkerEnding::Killed(signal) => format!("by {signal}"),
         };
         let (code, help) = match ending {
-            Ending::Killed("SIGSYS") => {
+            WorkerEnding::Killed("SIGSYS") => {
                 (Code::Internal, "it made a system call that no permitted operation needs, and the kernel ended it")
             }
-            Ending::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
-            Ending::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
+            WorkerEnding::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
+            WorkerEnding::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
                 (Code::Internal, "somebody, or the kernel when memory ran out, ended it from outside")
             }
             _ => (Code::Internal, "this is a defect in Rex: please report it"),
@@ -420,26 +435,26 @@ impl Supervisor<'_> {
         Ok(self.failed(code, format!("the worker of the run ended {how}{before}")).with_help(help))
     }
 
-    fn gone_bad(&mut self, why: &str) -> Told {
+    fn kill_compromised(&mut self, why: &str) -> RunReport {
         self.end(Code::Internal, format!("the worker was ended: {why}"))
             .with_help("a script may have taken it over: please report it")
     }
 
-    fn end(&mut self, code: Code, message: impl Into<String>) -> Told {
+    fn end(&mut self, code: Code, message: impl Into<String>) -> RunReport {
         self.worker.kill();
         self.failed(code, message)
     }
 
     /// Returns a report of what the supervisor knows.
-    fn failed(&mut self, code: Code, message: impl Into<String>) -> Told {
+    fn failed(&mut self, code: Code, message: impl Into<String>) -> RunReport {
         let duration_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let told = Told::failed("", code, message, Stats { duration_us, ..self.lines.stats });
-        Told { output: std::mem::take(&mut self.output), ..told }
+        let told = RunReport::failed("", code, message, RunStats { duration_us, ..self.lines.stats });
+        RunReport { output: std::mem::take(&mut self.output), ..told }
     }
 }
 
 /// The reason why records are not in the journal.
-enum Trouble {
+enum RecordError {
     /// Records that are not the next of this run.
     Bad(&'static str),
     /// Records that cannot be written.

@@ -11,17 +11,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rex_audit::{Entry, Metrics, redact};
 use rex_core::{Journal, JournalError, Record};
 
-use super::journal::{JournalFile, Lock};
+use super::journal::{JournalFile, JournalLock};
 #[cfg(feature = "otel")]
-use super::otel::Otlp;
+use super::otel::OtlpExport;
+use super::report::RunReport;
 #[cfg(feature = "otel")]
-use super::run::Job;
-use super::told::Told;
+use super::run::RunJob;
 use crate::args::CountArgs;
 #[cfg(feature = "otel")]
 use crate::exit::Exit;
 use crate::exit::Stop;
-use crate::replace::{self, Rights};
+use crate::replace::{self, FileRights};
 use crate::{complain, draw};
 
 /// Time between two drawings of the progress.
@@ -29,16 +29,16 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// An observer of the records of a run.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct RunWatch {
     metrics: Option<PathBuf>,
     progress: bool,
     #[cfg(feature = "otel")]
-    otlp: Option<Otlp>,
-    seen: Mutex<Seen>,
+    otlp: Option<OtlpExport>,
+    seen: Mutex<WatchTotals>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct WatchTotals {
     metrics: Metrics,
     bar: Option<ProgressBar>,
     operations: u64,
@@ -46,14 +46,14 @@ struct Seen {
     denied: u64,
 }
 
-impl Watch {
+impl RunWatch {
     /// Returns an observer if anything is to be observed. Progress needs a terminal.
     pub(crate) fn new(progress: bool, counted: Option<&CountArgs>) -> Result<Option<Self>, Stop> {
         let watch = Self {
             metrics: counted.and_then(|args| args.metrics.clone()),
             progress: progress && io::stderr().is_terminal(),
             #[cfg(feature = "otel")]
-            otlp: counted.map(|args| Otlp::new(args.otlp.as_deref())).transpose()?.flatten(),
+            otlp: counted.map(|args| OtlpExport::new(args.otlp.as_deref())).transpose()?.flatten(),
             seen: Mutex::default(),
         };
         let wanted = watch.metrics.is_some() || watch.progress;
@@ -62,7 +62,7 @@ impl Watch {
         Ok(wanted.then_some(watch))
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, WatchTotals> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,7 +90,7 @@ impl Watch {
     }
 
     /// Ends the run and writes the metrics. A write error is a warning, not a failure of the run.
-    pub(crate) fn finish(&self, told: &Told) {
+    pub(crate) fn finish(&self, told: &RunReport) {
         let mut seen = self.seen();
         if let Some(bar) = seen.bar.take() {
             bar.finish_and_clear();
@@ -105,12 +105,12 @@ impl Watch {
 
     /// Exports the run to a collector, after it was reported.
     #[cfg(feature = "otel")]
-    pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit) {
+    pub(crate) fn export(&self, job: &RunJob, told: &RunReport, exit: Exit) {
         self.otlp.iter().for_each(|otlp| otlp.export(job, told, exit, &self.seen().metrics));
     }
 }
 
-impl Seen {
+impl WatchTotals {
     fn add(&mut self, entry: &Entry<'_>) {
         // The report says reliably how the run ended.
         if entry.event != "end" {
@@ -135,7 +135,7 @@ fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let lock = File::options().create(true).append(true).open(&beside)?;
-    let _lock = Lock::new(&lock)?;
+    let _lock = JournalLock::new(&lock)?;
     let mut all = match std::fs::read_to_string(path) {
         Ok(text) => text.parse().map_err(io::Error::other)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Metrics::default(),
@@ -143,17 +143,17 @@ fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
     };
     all.merge(metrics);
     // Another user may collect them.
-    replace::file(path, Rights::New(0o644), |mut file| file.write_all(all.to_string().as_bytes()))
+    replace::file(path, FileRights::New(0o644), |mut file| file.write_all(all.to_string().as_bytes()))
 }
 
 /// A journal, if there is one, and the observer of its records.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedJournal {
     pub(crate) journal: Option<Arc<JournalFile>>,
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) watch: Arc<RunWatch>,
 }
 
-impl Journal for Watched {
+impl Journal for WatchedJournal {
     fn write(&self, record: Record) -> Result<(), JournalError> {
         let line = serde_json::to_vec(&record).map_err(|error| JournalError(error.to_string()))?;
         if let Some(journal) = &self.journal {

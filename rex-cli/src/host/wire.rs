@@ -14,10 +14,10 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-use rex_sdk::os::Failure;
+use rex_sdk::os::OsFailure;
 use serde::{Deserialize, Serialize};
 
-use super::broker::Ask;
+use super::broker::BrokerRequest;
 
 /// Time for which a reader polls before it sleeps.
 const MOMENT: Duration = Duration::from_micros(40);
@@ -25,7 +25,7 @@ const MOMENT: Duration = Duration::from_micros(40);
 /// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     /// Worker to supervisor: the policy is rejected, or has warnings. The supervisor looks itself.
     Warned = b'W',
     /// Worker to supervisor: how it is confined. It has not looked at the script before.
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Intent = b'I',
     /// Worker to supervisor: a line that the script printed.
     Output = b'P',
-    /// Worker to supervisor: an act that it cannot perform itself, see [`Question`].
+    /// Worker to supervisor: an act that it cannot perform itself, see [`BrokerQuestion`].
     Ask = b'S',
     /// Worker to supervisor: the report. Nothing comes after it.
     Report = b'F',
@@ -44,11 +44,11 @@ pub(crate) enum Kind {
     Written = b'A',
     /// Supervisor to worker: the records are not written, for this reason.
     Lost = b'N',
-    /// Actor to worker: see [`Answer`].
+    /// Actor to worker: see [`BrokerAnswer`].
     Answer = b'U',
 }
 
-impl Kind {
+impl FrameKind {
     const ALL: [Self; 10] = [
         Self::Warned,
         Self::Confined,
@@ -64,12 +64,12 @@ impl Kind {
 }
 
 /// Sends one frame.
-pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn send(mut to: impl Write, kind: FrameKind, bytes: &[u8]) -> io::Result<()> {
     to.write_all(&frame(kind, bytes)?)
 }
 
 /// Sends one frame with a copy of a descriptor.
-pub(crate) fn send_with(mut to: &UnixStream, kind: Kind, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<()> {
+pub(crate) fn send_with(mut to: &UnixStream, kind: FrameKind, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<()> {
     let frame = frame(kind, bytes)?;
     let descriptors = [descriptor.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -80,7 +80,7 @@ pub(crate) fn send_with(mut to: &UnixStream, kind: Kind, bytes: &[u8], descripto
     to.write_all(frame.get(sent..).unwrap_or_default())
 }
 
-fn frame(kind: Kind, bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn frame(kind: FrameKind, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let too_long = |_| io::Error::other(format!("a frame of {} bytes is too long", bytes.len()));
     let length = u32::try_from(bytes.len()).map_err(too_long)?;
     let mut frame = Vec::with_capacity(bytes.len() + 5);
@@ -92,14 +92,14 @@ fn frame(kind: Kind, bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 /// A reader that splits a stream into frames.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct FrameReader {
     bytes: Vec<u8>,
     most: u64,
     /// The descriptors that came with frames, if they are accepted.
     descriptors: Option<Vec<OwnedFd>>,
 }
 
-impl Frames {
+impl FrameReader {
     /// Accepts frames of at most `most` bytes.
     pub(crate) fn new(most: u64) -> Self {
         Self { bytes: Vec::new(), most, descriptors: None }
@@ -116,9 +116,9 @@ impl Frames {
     }
 
     /// Returns the next frame, if it is complete.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<(FrameKind, Vec<u8>)>> {
         let Some((&[kind, a, b, c, d], rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
-        let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
+        let kind = FrameKind::ALL.into_iter().find(|known| *known as u8 == kind);
         let length = u32::from_le_bytes([a, b, c, d]);
         let (Some(kind), true) = (kind, u64::from(length) <= self.most) else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not a frame"));
@@ -168,25 +168,25 @@ fn receive(
 
 /// An act that a worker asks for, since it reaches nothing itself.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Question {
+pub(crate) struct BrokerQuestion {
     /// The number that its answer repeats.
     pub(crate) number: u64,
     /// The act.
-    pub(crate) ask: Ask,
+    pub(crate) ask: BrokerRequest,
 }
 
 /// The answer to a question.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct BrokerAnswer {
     /// The number of the question.
     pub(crate) number: u64,
     /// The result of the act, or why it failed.
-    pub(crate) result: Result<serde_json::Value, Failure>,
+    pub(crate) result: Result<serde_json::Value, OsFailure>,
 }
 
 /// The confinement of a worker, in reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Confined {
+pub(crate) struct ConfinementReport {
     /// `require`, `available` or `off`.
     pub(crate) mode: String,
     /// The controllers of the control group that hold the worker; `null` if no group was delegated to this process.
@@ -217,17 +217,17 @@ mod tests {
     #[test]
     fn frames_come_out_as_they_went_in_however_they_are_cut() {
         let mut bytes = Vec::new();
-        send(&mut bytes, Kind::Records, b"abc").unwrap();
-        send(&mut bytes, Kind::Written, b"").unwrap();
+        send(&mut bytes, FrameKind::Records, b"abc").unwrap();
+        send(&mut bytes, FrameKind::Written, b"").unwrap();
         let (mut to, from) = UnixStream::pair().unwrap();
-        let mut frames = Frames::new(3);
+        let mut frames = FrameReader::new(3);
         let mut out = Vec::new();
         for byte in bytes {
             to.write_all(&[byte]).unwrap();
             assert!(frames.fill(&from).unwrap());
             out.extend(frames.next().unwrap());
         }
-        assert_eq!(out, [(Kind::Records, b"abc".to_vec()), (Kind::Written, Vec::new())]);
+        assert_eq!(out, [(FrameKind::Records, b"abc".to_vec()), (FrameKind::Written, Vec::new())]);
         drop(to);
         assert!(!frames.fill(&from).unwrap());
     }
@@ -236,22 +236,22 @@ mod tests {
     fn a_descriptor_comes_with_its_frame_where_it_is_taken() {
         let (to, from) = UnixStream::pair().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        send(&to, Kind::Written, b"").unwrap();
-        send_with(&to, Kind::Answer, b"1", &theirs.into()).unwrap();
-        let mut frames = Frames::new(3).with_descriptors();
+        send(&to, FrameKind::Written, b"").unwrap();
+        send_with(&to, FrameKind::Answer, b"1", &theirs.into()).unwrap();
+        let mut frames = FrameReader::new(3).with_descriptors();
         while frames.bytes.len() < 11 {
             assert!(frames.fill(&from).unwrap());
         }
-        assert_eq!(frames.next().unwrap(), Some((Kind::Written, Vec::new())));
-        assert_eq!(frames.next().unwrap(), Some((Kind::Answer, b"1".to_vec())));
+        assert_eq!(frames.next().unwrap(), Some((FrameKind::Written, Vec::new())));
+        assert_eq!(frames.next().unwrap(), Some((FrameKind::Answer, b"1".to_vec())));
         let mut taken = UnixStream::from(frames.take_descriptor().unwrap());
         taken.write_all(b"x").unwrap();
         let mut buffer = [0; 9];
         assert_eq!(recv(&ours, &mut buffer[..], RecvFlags::empty()).unwrap().0, 1);
         assert!(frames.take_descriptor().is_none());
         // A receiver that accepts no descriptors does not get it.
-        send_with(&from, Kind::Answer, b"1", &taken.into()).unwrap();
-        let mut frames = Frames::new(3);
+        send_with(&from, FrameKind::Answer, b"1", &taken.into()).unwrap();
+        let mut frames = FrameReader::new(3);
         assert!(frames.fill(&to).unwrap() && frames.take_descriptor().is_none());
         assert_eq!(recv(&ours, &mut buffer[..], RecvFlags::empty()).unwrap().0, 0);
     }
@@ -261,7 +261,7 @@ mod tests {
         for bytes in [b"x\0\0\0\0", b"R\xff\xff\xff\xff", b"R\x04\0\0\0"] {
             let (mut to, from) = UnixStream::pair().unwrap();
             to.write_all(bytes).unwrap();
-            let mut frames = Frames::new(3);
+            let mut frames = FrameReader::new(3);
             frames.fill(&from).unwrap();
             assert!(frames.next().is_err(), "{bytes:?}");
         }

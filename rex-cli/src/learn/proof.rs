@@ -1,13 +1,13 @@
 //! The proof about a learned policy.
 
-use rex_policy::{Change as Changed, Diff};
+use rex_policy::{DecisionChange as Changed, PolicyDiff};
 use serde::Serialize;
 
 use crate::draw;
 
 /// The comparison of a learned policy with the exact one, which allows only the resources that were seen.
 #[derive(Serialize)]
-pub(super) struct Proof {
+pub(super) struct ExactComparison {
     /// `true` if it allows all that the exact policy allows.
     allows_all: bool,
     /// The requests that only the learned policy allows: one for each action and type of principal.
@@ -16,8 +16,8 @@ pub(super) struct Proof {
     undecided: Vec<String>,
 }
 
-impl Proof {
-    pub(super) fn new(diff: Diff) -> Self {
+impl ExactComparison {
+    pub(super) fn new(diff: PolicyDiff) -> Self {
         let (beyond, lost): (Vec<_>, Vec<_>) =
             diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);
         Self {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::Results;
-use super::mutants::Mutants;
+use super::TestResults;
+use super::mutants::MutantResults;
 
 /// Formats the results as XML, with a test suite for each file.
-pub(super) fn xml(results: &Results) -> String {
+pub(super) fn xml(results: &TestResults) -> String {
     let seconds = |duration: std::time::Duration| format!("{:.6}", duration.as_secs_f64());
     let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
     // Writing to a string does not fail.
@@ -59,7 +59,7 @@ pub(super) fn xml(results: &Results) -> String {
 }
 
 /// Formats the mutants as a test suite.
-fn tried(mutants: &Mutants) -> String {
+fn tried(mutants: &MutantResults) -> String {
     let (all, failures) = (mutants.all.len(), mutants.survived.len());
     let mut out = format!("  <testsuite name=\"mutants\" tests=\"{all}\" failures=\"{failures}\">\n");
     for mutant in &mutants.all {

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use rex_policy::CoveredClause;
 use serde::Serialize;
 
-use super::mutants::Mutants;
-use super::{Results, Tested, place};
+use super::mutants::MutantResults;
+use super::{TestResults, TestedCase, place};
 use crate::draw::{line, visible};
 use crate::exit::Stop;
 
-pub(super) fn human(results: &Results, least: Option<u8>) -> String {
+pub(super) fn human(results: &TestResults, least: Option<u8>) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     for tested in results.cases.iter().filter(|tested| !tested.differences.is_empty()) {
@@ -43,7 +43,7 @@ pub(super) fn human(results: &Results, least: Option<u8>) -> String {
 }
 
 /// Lists what no case covers.
-fn uncovered(out: &mut String, results: &Results) {
+fn uncovered(out: &mut String, results: &TestResults) {
     let before = out.len();
     for policy in &results.coverage.policies {
         let at = |number: usize| format!("{}:{number}", line(&policy.file));
@@ -60,7 +60,7 @@ fn uncovered(out: &mut String, results: &Results) {
 }
 
 /// Lists the mutants that no case notices.
-fn survived(out: &mut String, results: &Results) {
+fn survived(out: &mut String, results: &TestResults) {
     let survived = results.mutants.iter().flat_map(|mutants| &mutants.survived);
     let before = out.len();
     for mutant in survived {
@@ -81,7 +81,7 @@ fn missing(clause: &CoveredClause) -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct TestOutput<'a> {
     passed: usize,
     failed: usize,
     cases: Vec<ShownCase<'a>>,
@@ -105,7 +105,7 @@ struct ShownMutant<'a> {
 }
 
 impl<'a> ShownMutants<'a> {
-    fn new(mutants: &'a Mutants) -> Self {
+    fn new(mutants: &'a MutantResults) -> Self {
         let survived = mutants.survived.iter().map(|mutant| ShownMutant {
             policy: &mutant.policy,
             file: &mutant.file,
@@ -150,7 +150,7 @@ struct ShownClause<'a> {
 }
 
 impl<'a> ShownCase<'a> {
-    fn new(tested: &'a Tested) -> Self {
+    fn new(tested: &'a TestedCase) -> Self {
         Self {
             name: &tested.case.name,
             file: &tested.case.file,
@@ -162,7 +162,7 @@ impl<'a> ShownCase<'a> {
     }
 }
 
-pub(super) fn json(results: &Results) -> Result<String, Stop> {
+pub(super) fn json(results: &TestResults) -> Result<String, Stop> {
     let policies = results.coverage.policies.iter().map(|policy| ShownPolicy {
         id: &policy.id,
         file: &policy.file,
@@ -179,7 +179,7 @@ pub(super) fn json(results: &Results) -> Result<String, Stop> {
             })
             .collect(),
     });
-    let shown = Shown {
+    let shown = TestOutput {
         passed: results.cases.len() - results.failed(),
         failed: results.failed(),
         cases: results.cases.iter().map(ShownCase::new).collect(),

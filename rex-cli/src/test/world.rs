@@ -1,11 +1,11 @@
 //! The world of a case, in memory.
 
-use rex_policy::{Page, World};
+use rex_policy::{CaseWorld, ServerPage};
 use rex_sdk::MemOs;
-use rex_sdk::os::Finished;
+use rex_sdk::os::FinishedProgram;
 
 /// Builds a system with what a case names; the world of the examples, if it names nothing.
-pub(super) fn system(world: &World) -> MemOs {
+pub(super) fn system(world: &CaseWorld) -> MemOs {
     if world.is_empty() {
         return MemOs::example();
     }
@@ -19,7 +19,10 @@ pub(super) fn system(world: &World) -> MemOs {
     }
     for (path, ending) in &world.programs {
         let (stdout, stderr) = (ending.stdout.clone(), ending.stderr.clone());
-        os = os.program_ending(path, Finished { status: Some(ending.status), stdout, stderr, ..Finished::default() });
+        os = os.program_ending(
+            path,
+            FinishedProgram { status: Some(ending.status), stdout, stderr, ..FinishedProgram::default() },
+        );
     }
     for (name, addresses) in &world.hosts {
         os = addresses.iter().fold(os, |os, address| os.host(name, &address.to_string()));
@@ -27,7 +30,7 @@ pub(super) fn system(world: &World) -> MemOs {
     world.pages.iter().fold(os, |os, (url, page)| os.page(url, answer(page)))
 }
 
-fn answer(Page { status, body }: &Page) -> String {
+fn answer(ServerPage { status, body }: &ServerPage) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status} -\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\r\n{body}")
 }

@@ -28,22 +28,22 @@ mod linux {
     use std::time::Duration;
 
     use rex_core::Reach;
-    use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
-    use rex_sdk::host::confine::{Bounds, Mode, Program, confine};
-    use rex_sdk::host::worker::{Ending, Worker};
+    use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
+    use rex_sdk::host::confine::{ConfinementMode, ProgramStart, WorkerBounds, confine};
+    use rex_sdk::host::worker::{Worker, WorkerEnding};
 
     /// Returns the factor of all time limits, for an emulated processor.
     fn slowness() -> u32 {
         std::env::var("REX_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
     }
 
-    fn bounds() -> Bounds {
+    fn bounds() -> WorkerBounds {
         let cpu = Duration::from_secs(2) * slowness();
-        Bounds { address_space: 512 << 20, file_bytes: 1 << 20, descriptors: 64, cpu }
+        WorkerBounds { address_space: 512 << 20, file_bytes: 1 << 20, descriptors: 64, cpu }
     }
 
     fn reach(policy: &str) -> Result<Reach, Box<dyn Error>> {
-        let source = Source::new(policy, std::fs::read_to_string(policy)?);
+        let source = SourceText::new(policy, std::fs::read_to_string(policy)?);
         let policy = Policy::compile(&Vocabulary::rex(), &[source], None, &PolicyLimits::default())
             .map_err(|rejected| format!("{rejected:?}"))?;
         Ok(policy.reach(None))
@@ -58,8 +58,8 @@ mod linux {
                 Err(_) => std::process::exit(254),
             })?;
             match worker.wait()? {
-                Ending::Exited(met) => println!("{attack} {met}"),
-                Ending::Killed(_) => println!("{attack} KILLED"),
+                WorkerEnding::Exited(met) => println!("{attack} {met}"),
+                WorkerEnding::Killed(_) => println!("{attack} KILLED"),
             }
         }
         Ok(0)
@@ -78,7 +78,7 @@ mod linux {
             }
             std::mem::transmute::<*mut libc::c_void, extern "C" fn(*const libc::c_char) -> libc::c_int>(symbol)
         };
-        confine(reach, &bounds(), Mode::Require)?;
+        confine(reach, &bounds(), ConfinementMode::Require)?;
         Ok(call(attack.as_ptr()))
     }
 
@@ -109,7 +109,7 @@ mod linux {
         let arguments: Vec<&OsStr> =
             std::iter::once(OsStr::new(program)).chain(arguments.iter().map(OsStr::new)).collect();
         let world: OsString = std::env::var_os("W").ok_or("W is not set")?;
-        let program = Program {
+        let program = ProgramStart {
             file: &file,
             arguments: &arguments,
             environment: &[(OsStr::new("W"), &world)],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rex_core::{Principal, Timestamp};
 use rex_engine::{Engine, Input, Report};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 use rex_sdk::MemOs;
 
 #[global_allocator]
@@ -32,7 +32,7 @@ fn tasks() -> Vec<Task> {
 }
 
 fn run(task: &Task, policies: &[String]) -> Report {
-    let source = Source { name: "cookbook.cedar".to_owned(), text: policies.concat() };
+    let source = SourceText { name: "cookbook.cedar".to_owned(), text: policies.concat() };
     let whole = policies.len() == task.policies.len();
     let policy = Policy::compile(&Vocabulary::rex(), &[source], None, &PolicyLimits::default())
         .unwrap_or_else(|error| panic!("{}: {error:?}", task.name));

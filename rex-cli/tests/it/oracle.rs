@@ -13,7 +13,7 @@ use std::process::Command;
 
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Authorize, Effect, Principal, Request, Subject, Timestamp};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 /// Calls about memory, threads, time, and open descriptors.
 const OF_ITSELF: &[&str] = &[
@@ -442,7 +442,7 @@ fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>,
         .output()
         .unwrap();
     let policy =
-        Policy::compile(&Vocabulary::rex(), &[Source::new("policy", text.clone())], None, &PolicyLimits::default());
+        Policy::compile(&Vocabulary::rex(), &[SourceText::new("policy", text.clone())], None, &PolicyLimits::default());
     let oracle =
         Oracle { policy: policy.unwrap(), subject: Subject::new(Principal::agent("x")), w: w.display().to_string() };
     let story = || format!("seed {seed}\n{text}\n{script}\n{output:?}");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use rex_policy::{Source, formatted};
+use rex_policy::{SourceText, formatted};
 
 use crate::examples::root;
 
@@ -47,7 +47,7 @@ fn one_file_that_is_no_policy_leaves_all_as_they_are() {
 fn programs_are_told_of_each_file() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.cedar"), SLOPPY).unwrap();
-    std::fs::write(dir.path().join("b.cedar"), formatted(&Source::new("b", SLOPPY)).unwrap()).unwrap();
+    std::fs::write(dir.path().join("b.cedar"), formatted(&SourceText::new("b", SLOPPY)).unwrap()).unwrap();
     let told = |changed| {
         format!(
             "{{\"files\":[{{\"name\":\"./a.cedar\",\"changed\":{changed}}},{{\"name\":\"./b.cedar\",\"changed\":false}}]}}\n"
@@ -96,8 +96,8 @@ fn a_layout_is_laid_out() {
     crate::escapes::walk(&root().join("examples"), &mut |path| {
         if path.extension().is_some_and(|extension| extension == "cedar") {
             let text = std::fs::read_to_string(path).unwrap();
-            let once = formatted(&Source::new("a", text)).unwrap();
-            assert_eq!(formatted(&Source::new("a", once.clone())).unwrap(), once, "{}", path.display());
+            let once = formatted(&SourceText::new("a", text)).unwrap();
+            assert_eq!(formatted(&SourceText::new("a", once.clone())).unwrap(), once, "{}", path.display());
             count += 1;
         }
     });

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use expect_test::{Expect, expect};
 use rex_cli::Cvc5;
-use rex_policy::testing::{Told, Verdicts, differences_are_told, inputs, proofs_agree};
-use rex_policy::{Policy, PolicyLimits, Proof, Prover, Solver, Source, Verdict, Vocabulary};
+use rex_policy::testing::{DifferenceCounts, VerdictCounts, differences_are_told, inputs, proofs_agree};
+use rex_policy::{Policy, PolicyLimits, ProofVerdict, PropertyProof, Prover, Solver, SourceText, Vocabulary};
 
 /// Starts the solver; `None` if it is not installed, which `cargo xtask test` reports.
 fn solver() -> Option<Cvc5> {
@@ -13,28 +13,28 @@ fn solver() -> Option<Cvc5> {
 }
 
 fn compile(text: &str, entities: Option<&str>) -> Policy {
-    let entities = entities.map(|text| Source::new("entities.json", text));
-    let source = Source::new("test.cedar", text);
+    let entities = entities.map(|text| SourceText::new("entities.json", text));
+    let source = SourceText::new("test.cedar", text);
     Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
         .unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
 fn stated(text: &str, entities: Option<&str>) -> Policy {
-    let entities = entities.map(|text| Source::new("entities.json", text));
-    let source = Source::new("properties.cedar", text);
+    let entities = entities.map(|text| SourceText::new("entities.json", text));
+    let source = SourceText::new("properties.cedar", text);
     Policy::properties(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
         .unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
-fn said(verdict: &Verdict) -> String {
+fn said(verdict: &ProofVerdict) -> String {
     match verdict {
-        Verdict::Proved => "proved".to_owned(),
-        Verdict::Refuted(it) => {
+        ProofVerdict::Proved => "proved".to_owned(),
+        ProofVerdict::Refuted(it) => {
             let operations: Vec<_> = it.operations.iter().map(ToString::to_string).collect();
             operations.join(" and ")
         }
-        Verdict::Undecided(why) => format!("undecided: {}", why.join("; ")),
-        Verdict::Vacuous(why) => format!("vacuous: {why}"),
+        ProofVerdict::Undecided(why) => format!("undecided: {}", why.join("; ")),
+        ProofVerdict::Vacuous(why) => format!("vacuous: {why}"),
     }
 }
 
@@ -42,7 +42,7 @@ fn check_with(policy: &str, entities: Option<&str>, properties: &str, expected: 
     let Some(mut solver) = solver() else { return };
     let mut prover = Prover::new(&mut solver).unwrap();
     let proofs = prover.prove(&compile(policy, entities), &stated(properties, entities)).unwrap();
-    let line = |Proof { property, verdict, .. }: &Proof| format!("{property}: {}\n", said(verdict));
+    let line = |PropertyProof { property, verdict, .. }: &PropertyProof| format!("{property}: {}\n", said(verdict));
     expected.assert_eq(&proofs.iter().map(line).collect::<String>());
 }
 
@@ -208,7 +208,7 @@ fn what_cannot_be_told_is_not_decided() {
 #[test]
 fn proofs_agree_with_decisions() {
     let Some(mut solver) = solver() else { return };
-    let mut sum = Verdicts::default();
+    let mut sum = VerdictCounts::default();
     for verdicts in inputs().take(90).filter_map(|data| proofs_agree(&data, &mut solver).unwrap()) {
         sum.iter_mut().zip(verdicts).for_each(|(sum, more)| *sum += more);
     }
@@ -399,7 +399,7 @@ fn what_a_permit_lets_go_is_a_difference() {
     let Some(mut solver) = solver() else { return };
     let mut prover = Prover::new(&mut solver).unwrap();
     let same = prover.same(&compile(&plain, None), &compile(&letting, None)).unwrap();
-    assert!(matches!(same, Verdict::Refuted(_)), "{same:?}");
+    assert!(matches!(same, ProofVerdict::Refuted(_)), "{same:?}");
 }
 
 /// Checks that a search for one difference is no proof that there is no other.
@@ -449,7 +449,7 @@ fn a_solver_that_was_named_and_cannot_start_is_not_done_without() {
 #[test]
 fn no_difference_is_hidden() {
     let Some(mut solver) = solver() else { return };
-    let mut sum = Told::default();
+    let mut sum = DifferenceCounts::default();
     for told in inputs().take(40).filter_map(|data| differences_are_told(&data, &mut solver).unwrap()) {
         sum.iter_mut().zip(told).for_each(|(sum, more)| *sum += more);
     }
@@ -479,7 +479,7 @@ fn fifty_policies_take_few_questions() {
     let mut counting = Counting { solver, questions: 0 };
     let mut prover = Prover::new(&mut counting).unwrap();
     let proofs = prover.prove(&policy, &stated(properties, None)).unwrap();
-    assert!(proofs.iter().all(|proof| matches!(proof.verdict, Verdict::Proved)), "{proofs:?}");
+    assert!(proofs.iter().all(|proof| matches!(proof.verdict, ProofVerdict::Proved)), "{proofs:?}");
     // One for reads, one for writes, by each type of principal, and whether each property matches anything. `cargo bench -p rex-benches`
     // measures the time.
     assert!(counting.questions <= 8, "{} questions", counting.questions);

@@ -187,7 +187,7 @@ fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
     let world = World::new(ALL);
     world.run("fs::stat(\"DIR\"); fs::append(\"DIR/x\", \"y\");", "Agent::a");
     // From a later version, with unknown actions; the chain is intact.
-    let mut chain = rex_audit::Chain::after(rex_audit::Hash::NONE);
+    let mut chain = rex_audit::Chain::after(rex_audit::LineHash::NONE);
     let mut later = Vec::new();
     for line in world.read("journal").lines() {
         let body = line.rsplit_once(",\"prev\"").unwrap().0.replace("fs::stat", "fs::frob");

@@ -121,7 +121,7 @@ fn what_is_missing_between_files_is_told() {
 #[test]
 fn a_file_is_as_old_as_its_first_line() {
     let world = World::new();
-    let (mut chain, mut bytes) = (rex_audit::Chain::after(rex_audit::Hash::NONE), Vec::new());
+    let (mut chain, mut bytes) = (rex_audit::Chain::after(rex_audit::LineHash::NONE), Vec::new());
     let old = r#"{"time":"2026-01-01T00:00:00Z","run":"r","sequence":1,"principal":"","event":"start"}"#;
     chain.link(old.as_bytes(), &mut bytes).unwrap();
     std::fs::write(world.journal(), &bytes).unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use rex_core::{Authorize, Decision, DeniedCall, Limits, Principal, Request, Subject, Timestamp};
 use rex_engine::{Engine, Input, Report};
-use rex_policy::{Levels, Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{LintLevels, Policy, PolicyLimits, SourceText, Vocabulary};
 use rex_sdk::{MemOs, OPS, Os, Overlay};
 
 const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
@@ -44,7 +44,7 @@ fn me() -> Subject {
 #[track_caller]
 fn policy(texts: &[&str]) -> Arc<Policy> {
     let sources: Vec<_> =
-        texts.iter().enumerate().map(|(number, text)| Source::new(format!("{number}.cedar"), *text)).collect();
+        texts.iter().enumerate().map(|(number, text)| SourceText::new(format!("{number}.cedar"), *text)).collect();
     let compiled = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default());
     Arc::new(compiled.unwrap_or_else(|rejected| panic!("{rejected}\n{}", texts.join("\n"))))
 }
@@ -85,8 +85,11 @@ fn holds(script: &str, world_policy: &str, suggested: &str) {
     let with = policy(&[world_policy, suggested]);
     let report = run(script, world(&with), with.clone());
     assert_eq!(report.stats.denied, 0, "{script}\n{suggested}\n{:?}", report.outcome);
-    let found: Vec<_> =
-        with.lints(&Levels::default()).into_iter().filter(|finding| finding.to_string().contains("1.cedar")).collect();
+    let found: Vec<_> = with
+        .lints(&LintLevels::default())
+        .into_iter()
+        .filter(|finding| finding.to_string().contains("1.cedar"))
+        .collect();
     assert!(found.is_empty(), "{suggested}\n{found:?}");
     for word in ["process::Process::", "context.bytes", "context.address", "rex-sample", "reserved"] {
         assert!(!suggested.contains(word), "{suggested}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Form;
+use super::TextForm;
 use super::machine::machine;
 use crate::net::{RemoteHost, Url};
 
@@ -28,7 +28,7 @@ fn host_meant(text: &str) -> Option<String> {
 }
 
 /// A host of the network.
-pub static HOST: Form = Form {
+pub static HOST: TextForm = TextForm {
     doc: "the lower-case name or the address of a host, without scheme, port and path",
     has: |text| RemoteHost::parse(text).is_ok_and(|host| host.name() == text),
     meant: host_meant,
@@ -151,7 +151,7 @@ fn url_meant(text: &str) -> Option<String> {
 }
 
 /// A URL in its one spelling.
-pub static URL: Form = Form {
+pub static URL: TextForm = TextForm {
     doc: "a URL in its one spelling, with scheme, host and path, and without a fragment and the port of the scheme: `https://example.com/`",
     has: |text| Url::parse(text).is_ok_and(|url| url.as_str() == text),
     meant: url_meant,
@@ -174,7 +174,7 @@ fn url_path_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// The path of a URL.
-pub static URL_PATH: Form = Form {
+pub static URL_PATH: TextForm = TextForm {
     doc: "the path of a URL, with its first slash and without the query: `/v1/items`",
     has: |text| text.starts_with('/') && !text.contains('?') && Url::parse(&format!("http://a{text}")).is_ok(),
     meant: |text| {
@@ -193,7 +193,7 @@ fn query_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// The query of a URL.
-pub static QUERY: Form = Form {
+pub static QUERY: TextForm = TextForm {
     doc: "the query of a URL, without its `?`, or empty",
     has: |text| text.is_empty() || (!text.starts_with('?') && Url::parse(&format!("http://a/?{text}")).is_ok()),
     meant: |text| Some(upper_escapes(text.trim_start_matches('?'))),
@@ -201,7 +201,7 @@ pub static QUERY: Form = Form {
 };
 
 /// The address of a name server with its port, or nothing.
-pub static SERVER: Form = Form {
+pub static SERVER: TextForm = TextForm {
     doc: "the address of a server with its port, `192.0.2.53:53`, or empty",
     has: |text| text.is_empty() || text.parse::<SocketAddr>().is_ok_and(|address| address.to_string() == text),
     meant: |text| text.parse().ok().map(|address| SocketAddr::new(address, 53).to_string()),

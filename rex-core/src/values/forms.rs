@@ -1,10 +1,10 @@
 //! The forms of facts and attributes of Rex.
 
-use super::Form;
+use super::TextForm;
 use super::machine::machine;
 use crate::AbsPath;
-use crate::machine::{Parameter, Variable};
-use crate::process::Words;
+use crate::machine::{EnvVariable, KernelParameter};
+use crate::process::WordList;
 use crate::resource::{UNIT_KINDS, Unit};
 
 fn is_path(text: &str) -> bool {
@@ -31,7 +31,7 @@ fn path_step(state: u32, byte: u8) -> Option<u32> {
 const PATHS: &str = "an absolute path, without `.`, `..`, `//` and a slash at the end";
 
 /// An absolute, normalized path.
-pub static PATH: Form = Form {
+pub static PATH: TextForm = TextForm {
     doc: PATHS,
     has: is_path,
     meant: path_meant,
@@ -39,7 +39,7 @@ pub static PATH: Form = Form {
 };
 
 /// The path of a program that runs; empty for a thread of the kernel.
-pub static PROGRAM: Form = Form {
+pub static PROGRAM: TextForm = TextForm {
     doc: "an absolute path, or empty",
     has: |text| text.is_empty() || is_path(text),
     meant: path_meant,
@@ -47,7 +47,7 @@ pub static PROGRAM: Form = Form {
 };
 
 /// The directory that a program starts in.
-pub static DIRECTORY: Form = Form {
+pub static DIRECTORY: TextForm = TextForm {
     doc: "the absolute path of a directory, without a slash at the end",
     has: is_path,
     meant: path_meant,
@@ -65,7 +65,7 @@ fn name_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// The last component of a path.
-pub static NAME: Form = Form {
+pub static NAME: TextForm = TextForm {
     doc: "the last part of a path, without a slash",
     has: |text| !text.contains(['/', '\0']) && ![".", ".."].contains(&text),
     meant: |text| path_meant(text).and_then(|path| path.rsplit('/').next().map(str::to_owned)),
@@ -73,7 +73,7 @@ pub static NAME: Form = Form {
 };
 
 /// The extension of a name.
-pub static EXTENSION: Form = Form {
+pub static EXTENSION: TextForm = TextForm {
     doc: "what follows the last dot of a name, without the dot",
     has: |text| !text.contains(['/', '.', '\0']),
     meant: |text| text.rsplit('.').next().map(str::to_owned),
@@ -81,7 +81,7 @@ pub static EXTENSION: Form = Form {
 };
 
 /// A SHA-256, or nothing.
-pub static SHA256: Form = Form {
+pub static SHA256: TextForm = TextForm {
     doc: "64 lower-case hexadecimal digits, or empty",
     has: |text| [0, 64].contains(&text.len()) && text.bytes().all(is_digit_of_hash),
     meant: |text| Some(text.trim().trim_start_matches("sha256:").to_ascii_lowercase()),
@@ -136,7 +136,7 @@ fn unit_ends(state: u32) -> bool {
 }
 
 /// The full name of a unit.
-pub static UNIT: Form = Form {
+pub static UNIT: TextForm = TextForm {
     doc: "the full name of a unit, with its type: `nginx.service`",
     has: is_unit,
     meant: unit_meant,
@@ -144,7 +144,7 @@ pub static UNIT: Form = Form {
 };
 
 /// The unit that a process belongs to, if any.
-pub static OWN_UNIT: Form = Form {
+pub static OWN_UNIT: TextForm = TextForm {
     doc: "the full name of a unit, with its type, `nginx.service`, or empty",
     has: |text| text.is_empty() || is_unit(text),
     meant: unit_meant,
@@ -165,7 +165,7 @@ fn user_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// The name of a user.
-pub static USER: Form = Form {
+pub static USER: TextForm = TextForm {
     doc: "the name of a user, not the number",
     has: is_user,
     meant: |text| (text == "0").then(|| "root".to_owned()),
@@ -173,7 +173,7 @@ pub static USER: Form = Form {
 };
 
 /// The user as whom a program is started, or nothing for that of Rex.
-pub static RUN_USER: Form = Form {
+pub static RUN_USER: TextForm = TextForm {
     doc: "the name of a user, not the number, or empty",
     has: |text| text.is_empty() || is_user(text),
     meant: |text| (text == "0").then(|| "root".to_owned()),
@@ -181,7 +181,7 @@ pub static RUN_USER: Form = Form {
 };
 
 /// A tag of a run. States: 0 at the start, 1 in the key, 2 after the `=`.
-pub static TAG: Form = Form {
+pub static TAG: TextForm = TextForm {
     doc: "a tag of the form `key=value`",
     has: |text| text.split_once('=').is_some_and(|(key, _)| !key.is_empty()),
     meant: |text| text.split_once(':').map(|(key, value)| format!("{}={}", key.trim(), value.trim())),
@@ -200,7 +200,7 @@ const KEPT: usize = 15;
 
 /// The name of a process. States: the number of bytes, and above it whether one of them is a slash: names of the kernel's own threads
 /// have one, and may be longer.
-pub static COMMAND: Form = Form {
+pub static COMMAND: TextForm = TextForm {
     doc: "the name of a process, of which the kernel keeps 15 bytes",
     // Names of the kernel's threads may be longer.
     has: |text| {
@@ -232,7 +232,7 @@ fn is_command_line(text: &str) -> bool {
             (_, None) => {}
         }
     }
-    text.is_empty() || Words::new(words).as_str() == text
+    text.is_empty() || WordList::new(words).as_str() == text
 }
 
 /// Steps through a command line. States: 0 at the start, 1 in a plain word, 2 in quotes, 3 after them, 4 after a backslash, 5 after an
@@ -252,12 +252,12 @@ fn command_line_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// Words, quoted as a shell would need it.
-pub static COMMAND_LINE: Form = Form {
+pub static COMMAND_LINE: TextForm = TextForm {
     doc: "words with one blank between, each in single quotes if a shell would need it: `-name '*.log'`",
     has: is_command_line,
     meant: |text| {
         let bare = |word: &str| word.trim_matches(['"', '\'']).to_owned();
-        Some(Words::new(text.split_whitespace().map(bare).collect()).as_str().to_owned())
+        Some(WordList::new(text.split_whitespace().map(bare).collect()).as_str().to_owned())
     },
     machine: machine!(command_line_step, |state| matches!(state, 0 | 1 | 3)),
 };
@@ -280,11 +280,11 @@ fn environment_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// The variables with which a program is started.
-pub static ENVIRONMENT: Form = Form {
+pub static ENVIRONMENT: TextForm = TextForm {
     doc: "`NAME=value` with one blank between, each in single quotes if a shell would need it",
     has: |text| {
         let is_variable = |word: &String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
-        Words::parse(text).is_some_and(|words| words.as_slice().iter().all(is_variable))
+        WordList::parse(text).is_some_and(|words| words.as_slice().iter().all(is_variable))
     },
     meant: |text| {
         Some(text.trim_matches(['$', '{', '}'])).filter(|text| text.contains('=')).and_then(COMMAND_LINE.meant)
@@ -303,17 +303,19 @@ fn parameter_step(state: u32, byte: u8) -> Option<u32> {
 }
 
 /// A parameter of the kernel. A name without a dot is a directory of parameters.
-pub static PARAMETER: Form = Form {
+pub static PARAMETER: TextForm = TextForm {
     doc: "the name of a parameter, its parts separated by dots: `net.ipv4.ip_forward`",
-    has: |text| text.contains('.') && Parameter::parse(text).is_ok_and(|parameter| parameter.name() == text),
-    meant: |text| Parameter::parse(text.trim_matches(['.', '/'])).ok().map(|parameter| parameter.name().to_owned()),
+    has: |text| text.contains('.') && KernelParameter::parse(text).is_ok_and(|parameter| parameter.name() == text),
+    meant: |text| {
+        KernelParameter::parse(text.trim_matches(['.', '/'])).ok().map(|parameter| parameter.name().to_owned())
+    },
     machine: machine!(parameter_step, |state| state == 3),
 };
 
 /// A variable of the environment. States: 0 at the start, 1 elsewhere.
-pub static VARIABLE: Form = Form {
+pub static VARIABLE: TextForm = TextForm {
     doc: "the name of a variable: letters, digits and `_`",
-    has: |text| Variable::parse(text).is_ok(),
+    has: |text| EnvVariable::parse(text).is_ok(),
     meant: |text| Some(text.trim_matches(['$', '{', '}']).split('=').next()?.to_owned()),
     machine: machine!(
         |state, byte| {
@@ -339,7 +341,7 @@ fn is_xattr(text: &str) -> bool {
 }
 
 /// The name of an extended attribute.
-pub static XATTR: Form = Form {
+pub static XATTR: TextForm = TextForm {
     doc: "the name of an extended attribute with its namespace: `user.origin`",
     has: is_xattr,
     meant: |text| Some(format!("user.{text}")),
@@ -347,7 +349,7 @@ pub static XATTR: Form = Form {
 };
 
 /// The name of an extended attribute, or nothing for the names of all.
-pub static XATTR_OR_ALL: Form = Form {
+pub static XATTR_OR_ALL: TextForm = TextForm {
     doc: "the name of an extended attribute with its namespace, `user.origin`, or empty",
     has: |text| text.is_empty() || is_xattr(text),
     meant: |text| Some(format!("user.{text}")),

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// A finite automaton, made on its first use.
-pub(super) type Machine = fn() -> &'static Table;
+pub(super) type LazyAutomaton = fn() -> &'static Automaton;
 
-/// The [`Machine`] with this step from one state to the next and these states at the end of a text. States are numbers, 0 at first.
+/// The [`LazyAutomaton`] with this step from one state to the next and these states at the end of a text. States are numbers, 0 at first.
 macro_rules! machine {
     ($step:expr, $ends:expr $(,)?) => {
         || {
-            static TABLE: std::sync::LazyLock<super::machine::Table> =
-                std::sync::LazyLock::new(|| super::machine::Table::new($step, $ends));
+            static TABLE: std::sync::LazyLock<super::machine::Automaton> =
+                std::sync::LazyLock::new(|| super::machine::Automaton::new($step, $ends));
             &TABLE
         }
     };
@@ -19,26 +19,26 @@ macro_rules! machine {
 pub(super) use machine;
 
 /// A set of states, one bit for each.
-type Set = Box<[u64]>;
+type StateSet = Box<[u64]>;
 
 /// The states that can be reached.
-pub(super) struct Table {
-    states: Vec<State>,
+pub(super) struct Automaton {
+    states: Vec<AutomatonState>,
 }
 
-struct State {
+struct AutomatonState {
     ends: bool,
     /// The next state for each byte; [`NOWHERE`] if there is none.
     next: Box<[u16; 256]>,
     /// The next states for all bytes, each once.
     follow: Vec<u16>,
     /// The states after any text. Patterns have few wildcards, so it is made only for states that need it.
-    reached: OnceLock<Set>,
+    reached: OnceLock<StateSet>,
 }
 
 const NOWHERE: u16 = u16::MAX;
 
-impl Table {
+impl Automaton {
     pub(super) fn new(step: fn(u32, u8) -> Option<u32>, ends: fn(u32) -> bool) -> Self {
         let (mut numbers, mut places, mut states) = (vec![0], HashMap::from([(0, 0_u16)]), Vec::new());
         while let Some(number) = numbers.get(states.len()).copied() {
@@ -54,7 +54,7 @@ impl Table {
                     follow.push(*slot);
                 }
             }
-            states.push(State { ends: ends(number), next, follow, reached: OnceLock::new() });
+            states.push(AutomatonState { ends: ends(number), next, follow, reached: OnceLock::new() });
         }
         Self { states }
     }
@@ -73,11 +73,11 @@ impl Table {
         self.among(&set).any(|(_, state)| state.ends)
     }
 
-    fn empty(&self) -> Set {
+    fn empty(&self) -> StateSet {
         vec![0; self.states.len().div_ceil(64)].into()
     }
 
-    fn among<'t>(&'t self, set: &'t Set) -> impl Iterator<Item = (usize, &'t State)> {
+    fn among<'t>(&'t self, set: &'t StateSet) -> impl Iterator<Item = (usize, &'t AutomatonState)> {
         let places = set.iter().enumerate().flat_map(|(word, bits)| {
             let mut left = *bits;
             std::iter::from_fn(move || {
@@ -89,7 +89,7 @@ impl Table {
         places.filter_map(|place| Some((place, self.states.get(place)?)))
     }
 
-    fn after(&self, set: &Set, byte: u8) -> Set {
+    fn after(&self, set: &StateSet, byte: u8) -> StateSet {
         let mut next = self.empty();
         for (_, state) in self.among(set) {
             add(&mut next, state.next.get(usize::from(byte)).copied().unwrap_or(NOWHERE));
@@ -98,7 +98,7 @@ impl Table {
     }
 
     /// Returns the states that follow on a set after any text.
-    fn after_any(&self, set: &Set) -> Set {
+    fn after_any(&self, set: &StateSet) -> StateSet {
         let mut all = self.empty();
         for (place, state) in self.among(set) {
             let reached = state.reached.get_or_init(|| self.reached(place));
@@ -107,7 +107,7 @@ impl Table {
         all
     }
 
-    fn reached(&self, place: usize) -> Set {
+    fn reached(&self, place: usize) -> StateSet {
         let mut all = self.empty();
         let mut left = vec![u16::try_from(place).unwrap_or(NOWHERE)];
         while let Some(place) = left.pop() {
@@ -120,7 +120,7 @@ impl Table {
 }
 
 /// Adds a state to a set; returns whether it is new there.
-fn add(set: &mut Set, place: u16) -> bool {
+fn add(set: &mut StateSet, place: u16) -> bool {
     let bit = 1 << (place % 64);
     let Some(word) = set.get_mut(usize::from(place / 64)) else { return false };
     let new = *word & bit == 0;

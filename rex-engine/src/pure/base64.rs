@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE};
 use rhai::Blob;
 
-use super::{Budget, Fallible, TEXT_BYTES, fail, fail_with};
+use super::{CallBudget, PureResult, TEXT_BYTES, fail, fail_with};
 
 functions! { "base64";
     /// A text as Base64, with padding.
@@ -19,12 +19,12 @@ functions! { "base64";
     decode_text(text: &str) -> "text" = decode_text;
 }
 
-fn encode(engine: GeneralPurpose, bytes: &[u8]) -> Fallible<String> {
-    Budget::new(TEXT_BYTES).take(bytes.len().div_ceil(3).saturating_mul(4))?;
+fn encode(engine: GeneralPurpose, bytes: &[u8]) -> PureResult<String> {
+    CallBudget::new(TEXT_BYTES).take(bytes.len().div_ceil(3).saturating_mul(4))?;
     Ok(engine.encode(bytes))
 }
 
-fn decode(text: &str) -> Fallible<Blob> {
+fn decode(text: &str) -> PureResult<Blob> {
     const EITHER: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         base64::engine::GeneralPurposeConfig::new()
@@ -42,7 +42,7 @@ fn decode(text: &str) -> Fallible<Blob> {
     EITHER.decode(plain).map_err(|error| fail(format!("the text is not Base64: {}", super::quote(&error.to_string()))))
 }
 
-fn decode_text(text: &str) -> Fallible<String> {
+fn decode_text(text: &str) -> PureResult<String> {
     String::from_utf8(decode(text)?)
         .map_err(|_| fail_with("what the Base64 stands for is not UTF-8", "`base64::decode` gives its bytes"))
 }

@@ -4,7 +4,7 @@ use rhai::{Array, Dynamic, Map};
 
 use super::rows::known;
 use super::table::named_once;
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote, unmarked};
+use super::{CallBudget, PureResult, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote, unmarked};
 
 functions! { "csv";
     /// The records of a text whose first one names the columns, as maps of text.
@@ -22,7 +22,7 @@ const ROW_BYTES: usize = 512;
 /// Bytes that a field of a record takes while it is read, in addition to its text.
 const FIELD_BYTES: usize = 16;
 
-fn parse(text: &str, separator: &str) -> Fallible<Array> {
+fn parse(text: &str, separator: &str) -> PureResult<Array> {
     let &[separator] = separator.as_bytes() else {
         return Err(fail(format!("{} is not one character of ASCII", quote(separator))));
     };
@@ -37,11 +37,11 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
     };
     quotes(text, separator)?;
     let separators = text.bytes().filter(|byte| *byte == separator).count();
-    Budget::new(VALUE_BYTES).take(separators.saturating_mul(FIELD_BYTES))?;
+    CallBudget::new(VALUE_BYTES).take(separators.saturating_mul(FIELD_BYTES))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(unmarked(text).as_bytes());
     let names = reader.headers().map_err(wrong)?.clone();
     named_once(names.iter())?;
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut rows = Array::new();
     for record in reader.records() {
         let record = record.map_err(wrong)?;
@@ -54,60 +54,60 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
 
 /// Checks that each quoted field ends, and that nothing but a separator follows it. The reader would take the rest of the text for a part
 /// of the field.
-fn quotes(text: &str, separator: u8) -> Fallible<()> {
+fn quotes(text: &str, separator: u8) -> PureResult<()> {
     #[derive(PartialEq)]
-    enum At {
+    enum FieldState {
         Start,
         Plain,
         Quoted,
         /// After a quote in a quoted field.
         Closed,
     }
-    let (mut at, mut line, mut opened) = (At::Start, 1_usize, 1);
+    let (mut at, mut line, mut opened) = (FieldState::Start, 1_usize, 1);
     let wrong = |line: usize, why: &str| {
         let message = format!("the text is not CSV: in line {line}, {why}");
         Err(fail_with(message, "a quote in a quoted field is written twice; a field with a quote is quoted"))
     };
     for byte in unmarked(text).bytes() {
         at = match (at, byte) {
-            (At::Start, b'"') => {
+            (FieldState::Start, b'"') => {
                 opened = line;
-                At::Quoted
+                FieldState::Quoted
             }
-            (At::Quoted, b'"') => At::Closed,
-            (At::Quoted, _) | (At::Closed, b'"') => At::Quoted,
-            (_, byte) if byte == separator || matches!(byte, b'\n' | b'\r') => At::Start,
-            (At::Closed, _) => return wrong(line, "something follows the quote that ends a field"),
-            (At::Start | At::Plain, _) => At::Plain,
+            (FieldState::Quoted, b'"') => FieldState::Closed,
+            (FieldState::Quoted, _) | (FieldState::Closed, b'"') => FieldState::Quoted,
+            (_, byte) if byte == separator || matches!(byte, b'\n' | b'\r') => FieldState::Start,
+            (FieldState::Closed, _) => return wrong(line, "something follows the quote that ends a field"),
+            (FieldState::Start | FieldState::Plain, _) => FieldState::Plain,
         };
         line += usize::from(byte == b'\n');
     }
-    if at == At::Quoted { wrong(opened, "a quoted field begins, and does not end") } else { Ok(()) }
+    if at == FieldState::Quoted { wrong(opened, "a quoted field begins, and does not end") } else { Ok(()) }
 }
 
-fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
-    let budget = Budget::new(TEXT_BYTES);
+fn encode(rows: &Array, columns: &Array) -> PureResult<String> {
+    let budget = CallBudget::new(TEXT_BYTES);
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     let mut write = |cells: Vec<String>| {
         // Quotes are doubled; at worst all of the text is quotes.
         budget.take(cells.iter().map(|cell| 2 * cell.len() + 3).sum())?;
         writer.write_record(&cells).map_err(|error| fail(error.to_string()))
     };
-    let names = columns.iter().map(text).collect::<Fallible<Vec<_>>>()?;
+    let names = columns.iter().map(text).collect::<PureResult<Vec<_>>>()?;
     names.iter().try_for_each(|name| known(rows, name))?;
     write(names.clone())?;
     for row in rows {
         let row =
             row.as_map_ref().map_err(|_| fail_with("a row is not a map", "`csv::encode` takes a list of maps"))?;
         let cell = |name: &String| row.get(name.as_str()).map_or(Ok(String::new()), text);
-        write(names.iter().map(cell).collect::<Fallible<_>>()?)?;
+        write(names.iter().map(cell).collect::<PureResult<_>>()?)?;
     }
     let bytes = writer.into_inner().map_err(|error| fail(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| fail(error.to_string()))
 }
 
 /// Formats a value for one cell: text unchanged, `()` as an empty cell, anything else as JSON.
-fn text(value: &Dynamic) -> Fallible<String> {
+fn text(value: &Dynamic) -> PureResult<String> {
     match value.as_immutable_string_ref() {
         Ok(text) => Ok(text.to_string()),
         Err(_) if value.is_unit() => Ok(String::new()),

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 
-use super::{Fallible, fail_with, quote};
+use super::{PureResult, fail_with, quote};
 
 functions! { "human";
     /// A number of bytes with a unit of 1024: `1.5 MiB`.
@@ -32,7 +32,7 @@ fn bytes(count: i64) -> String {
     format!("{sign}{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
-fn parse_bytes(text: &str) -> Fallible<i64> {
+fn parse_bytes(text: &str) -> PureResult<i64> {
     let refuse = || {
         let message = format!("{} is not a number of bytes", quote(text));
         fail_with(message, "a size looks like `42`, `10M`, `1.5 GiB` or `300kB`")
@@ -69,7 +69,7 @@ fn duration(seconds: i64) -> String {
     PRINTER.duration_to_string(&SignedDuration::from_secs(seconds))
 }
 
-fn parse_duration(text: &str) -> Fallible<f64> {
+fn parse_duration(text: &str) -> PureResult<f64> {
     let refuse =
         || fail_with(format!("{} is not a duration", quote(text)), "a duration looks like `90s`, `2h 30m` or `1d`");
     let span = SpanParser::new().parse_span(text.trim()).map_err(|_| refuse())?;

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use rhai::{Dynamic, Map};
 
-use super::{Fallible, fail_with, quote};
+use super::{PureResult, fail_with, quote};
 
 functions! { "ip";
     /// `true` if a range such as `10.0.0.0/8`, or one address, contains an address. An IPv4 address in IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
@@ -14,12 +14,12 @@ functions! { "ip";
     describe(address: &str) -> "map" = describe;
 }
 
-fn address(text: &str) -> Fallible<IpAddr> {
+fn address(text: &str) -> PureResult<IpAddr> {
     let refuse = |_| fail_with(format!("{} is not an address", quote(text)), "one looks like `10.0.0.1` or `fe80::1`");
     text.trim().parse::<IpAddr>().map(|address| address.to_canonical()).map_err(refuse)
 }
 
-fn contains(range: &str, text: &str) -> Fallible<bool> {
+fn contains(range: &str, text: &str) -> PureResult<bool> {
     let one = || range.trim().parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
     let refuse =
         |_| fail_with(format!("{} is not a range", quote(range)), "one looks like `10.0.0.0/8` or `fe80::/10`");
@@ -27,7 +27,7 @@ fn contains(range: &str, text: &str) -> Fallible<bool> {
     Ok(range.contains(&address(text)?))
 }
 
-fn describe(text: &str) -> Fallible<Map> {
+fn describe(text: &str) -> PureResult<Map> {
     let address = address(text)?;
     let (version, private, link_local): (i64, _, _) = match address {
         IpAddr::V4(address) => (4, address.is_private(), address.is_link_local()),

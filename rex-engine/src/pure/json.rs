@@ -9,7 +9,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::values::lines::ScriptLines;
 
-use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, unmarked};
+use super::{CallBudget, DEPTH, PureResult, TEXT_BYTES, VALUE_BYTES, fail, fail_with, unmarked};
 
 functions! { "json";
     /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
@@ -20,10 +20,10 @@ functions! { "json";
     pretty(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
 }
 
-fn parse(text: &str) -> Fallible<Dynamic> {
-    let budget = Budget::new(VALUE_BYTES);
+fn parse(text: &str) -> PureResult<Dynamic> {
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut source = serde_json::Deserializer::from_str(unmarked(text));
-    let result = Value::new(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
+    let result = ValueSeed::new(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
         false => fail(format!("the text is not valid JSON: {error}")),
@@ -32,8 +32,8 @@ fn parse(text: &str) -> Fallible<Dynamic> {
 
 /// A value that is being read, within the budget of the call.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
-    budget: &'a Budget,
+pub(super) struct ValueSeed<'a> {
+    budget: &'a CallBudget,
     /// The key under which a format passes dates, which become text.
     date: Option<&'static str>,
 }
@@ -45,13 +45,13 @@ pub(super) const ITEM_BYTES: usize = 32;
 pub(super) const MAP_BYTES: usize = 512;
 pub(super) const ENTRY_BYTES: usize = 96;
 
-impl<'a> Value<'a> {
-    pub(super) fn new(budget: &'a Budget) -> Self {
+impl<'a> ValueSeed<'a> {
+    pub(super) fn new(budget: &'a CallBudget) -> Self {
         Self { budget, date: None }
     }
 
     /// Returns the value for a format that passes a date as a map with this key.
-    pub(super) fn with_dates(budget: &'a Budget, key: &'static str) -> Self {
+    pub(super) fn with_dates(budget: &'a CallBudget, key: &'static str) -> Self {
         Self { budget, date: Some(key) }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Value<'a> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Dynamic;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Dynamic, D::Error> {
@@ -68,7 +68,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Dynamic;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,28 +126,28 @@ impl<'de> Visitor<'de> for Value<'_> {
 }
 
 /// Writes a value as JSON on one line.
-pub(super) fn encode(value: &Dynamic) -> Fallible<String> {
+pub(super) fn encode(value: &Dynamic) -> PureResult<String> {
     write(value, serde_json::ser::CompactFormatter)
 }
 
-fn write(value: &Dynamic, formatter: impl serde_json::ser::Formatter) -> Fallible<String> {
-    let mut output = Output { text: Vec::new(), budget: Budget::new(TEXT_BYTES) };
-    Json { value, depth: 0 }.serialize(&mut serde_json::Serializer::with_formatter(&mut output, formatter)).map_err(
-        |error| match error.is_io() {
-            true => Budget::new(TEXT_BYTES).error(),
+fn write(value: &Dynamic, formatter: impl serde_json::ser::Formatter) -> PureResult<String> {
+    let mut output = JsonOutput { text: Vec::new(), budget: CallBudget::new(TEXT_BYTES) };
+    JsonView { value, depth: 0 }
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut output, formatter))
+        .map_err(|error| match error.is_io() {
+            true => CallBudget::new(TEXT_BYTES).error(),
             false => fail_with(error.to_string(), "JSON holds text, numbers, booleans, (), lists and maps"),
-        },
-    )?;
+        })?;
     String::from_utf8(output.text).map_err(|_| fail("the text is not UTF-8"))
 }
 
 /// The output, within the bytes that a call may build: texts are shared, so that a small value can be a large JSON.
-struct Output {
+struct JsonOutput {
     text: Vec<u8>,
-    budget: Budget,
+    budget: CallBudget,
 }
 
-impl io::Write for Output {
+impl io::Write for JsonOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.budget.take(bytes.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.text.extend_from_slice(bytes);
@@ -160,12 +160,12 @@ impl io::Write for Output {
 }
 
 /// A value that is being written. A shared value can contain itself, hence the depth.
-struct Json<'a> {
+struct JsonView<'a> {
     value: &'a Dynamic,
     depth: usize,
 }
 
-impl Serialize for Json<'_> {
+impl Serialize for JsonView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = self.value;
         if let Ok(text) = value.as_immutable_string_ref() {
@@ -191,7 +191,7 @@ impl Serialize for Json<'_> {
             let lines = lines.array().map_err(|error| S::Error::custom(error.to_string()))?;
             let mut items = serializer.serialize_seq(Some(lines.len()))?;
             for value in &lines {
-                items.serialize_element(&Json { value, depth: self.depth })?;
+                items.serialize_element(&JsonView { value, depth: self.depth })?;
             }
             items.end()
         } else {
@@ -201,7 +201,7 @@ impl Serialize for Json<'_> {
     }
 }
 
-impl Json<'_> {
+impl JsonView<'_> {
     fn nested<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let depth = self.depth + 1;
         if depth > DEPTH {
@@ -210,13 +210,13 @@ impl Json<'_> {
         if let Ok(array) = self.value.as_array_ref() {
             let mut items = serializer.serialize_seq(Some(array.len()))?;
             for value in array.iter() {
-                items.serialize_element(&Json { value, depth })?;
+                items.serialize_element(&JsonView { value, depth })?;
             }
             items.end()
         } else if let Ok(map) = self.value.as_map_ref() {
             let mut entries = serializer.serialize_map(Some(map.len()))?;
             for (key, value) in map.iter() {
-                entries.serialize_entry(key.as_str(), &Json { value, depth })?;
+                entries.serialize_entry(key.as_str(), &JsonView { value, depth })?;
             }
             entries.end()
         } else {

@@ -10,7 +10,7 @@ use rhai::Module;
 /// Declares the functions of one module; makes the module and its documentation from them.
 macro_rules! functions {
     ($module:literal; $($(#[doc = $doc:literal])+ $name:ident($($param:ident: $type:ty),*) -> $returns:literal = $function:expr;)+) => {
-        pub(super) const DOCS: &[super::Doc] = &[$((
+        pub(super) const DOCS: &[super::FunctionDoc] = &[$((
             concat!($module, "::", stringify!($name), stringify!(($($param),*)), " -> ", $returns),
             concat!($($doc),+).trim_ascii(),
         )),+];
@@ -58,8 +58,8 @@ const ENTRIES: usize = 100_000;
 /// Maximum depth of nested lists and maps, read or written; serde_json's own limit for reading.
 const DEPTH: usize = 127;
 
-type Doc = (&'static str, &'static str);
-type Fallible<T> = Result<T, Error>;
+type FunctionDoc = (&'static str, &'static str);
+type PureResult<T> = Result<T, Error>;
 
 /// Returns the modules, by the names that scripts use.
 pub(crate) fn modules() -> Vec<(&'static str, Module)> {
@@ -93,7 +93,7 @@ pub(crate) fn wrong(module: &str, parameter: &str, text: &str) -> Option<Error> 
 /// The signature and meaning of every pure function.
 pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
 
-const GROUPS: &[&[Doc]] = &[
+const GROUPS: &[&[FunctionDoc]] = &[
     base64::DOCS,
     csv::DOCS,
     hash::DOCS,
@@ -110,7 +110,7 @@ const GROUPS: &[&[Doc]] = &[
     yaml::DOCS,
 ];
 
-const fn count(mut groups: &[&[Doc]]) -> usize {
+const fn count(mut groups: &[&[FunctionDoc]]) -> usize {
     let mut count = 0;
     while let Some((group, rest)) = groups.split_first() {
         (count, groups) = (count + group.len(), rest);
@@ -118,7 +118,7 @@ const fn count(mut groups: &[&[Doc]]) -> usize {
     count
 }
 
-const fn flatten<const N: usize>(mut groups: &[&[Doc]]) -> [Doc; N] {
+const fn flatten<const N: usize>(mut groups: &[&[FunctionDoc]]) -> [FunctionDoc; N] {
     let mut all = [("", ""); N];
     let mut at = 0;
     while let Some((group, rest)) = groups.split_first() {
@@ -177,19 +177,19 @@ fn int(count: usize) -> i64 {
 }
 
 /// The bytes that one call may build, and those that are left: at most the memory that the run has left.
-struct Budget {
+struct CallBudget {
     limit: usize,
     left: Cell<Option<usize>>,
 }
 
-impl Budget {
+impl CallBudget {
     fn new(limit: usize) -> Self {
         let limit = limit.min(crate::active::memory_left());
         Self { limit, left: Cell::new(Some(limit)) }
     }
 
     /// Counts bytes that are about to be built. After a failure, every call fails.
-    fn take(&self, bytes: usize) -> Fallible<()> {
+    fn take(&self, bytes: usize) -> PureResult<()> {
         self.left.set(self.left.get().and_then(|left| left.checked_sub(bytes)));
         if self.is_exceeded() { Err(self.error()) } else { Ok(()) }
     }

@@ -3,7 +3,7 @@
 
 use crate::active;
 
-use super::{Fallible, fail_with};
+use super::{PureResult, fail_with};
 
 functions! { "random";
     /// Random bytes as text in hexadecimal, two characters each: for names of files and the like, not for keys or passwords.
@@ -15,7 +15,7 @@ functions! { "random";
 /// Maximum length in bytes, enough for any name.
 const BYTES: usize = 1024;
 
-fn hex(count: i64) -> Fallible<String> {
+fn hex(count: i64) -> PureResult<String> {
     let count = usize::try_from(count).ok().filter(|count| (1..=BYTES).contains(count));
     let Some(count) = count else {
         let message = format!("the number of bytes is not from 1 to {BYTES}");

@@ -7,8 +7,8 @@ use rex_sdk::known_groups;
 use rhai::{Array, Dynamic, Map};
 
 use super::foreign;
-use super::search::{Matches, Pattern};
-use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, int};
+use super::search::{PatternMatches, RegexPattern};
+use super::{CallBudget, ENTRIES, PureResult, TEXT_BYTES, VALUE_BYTES, exceeded, int};
 
 functions! { "regex";
     /// `true` if the pattern occurs in the text.
@@ -27,29 +27,29 @@ functions! { "regex";
 
 /// Returns the error in a literal pattern of a script: it is invalid, or means something else in another language.
 pub(crate) fn wrong(text: &str) -> Option<rex_core::Error> {
-    Pattern::new(text).err().or_else(|| foreign::pattern(text))
+    RegexPattern::new(text).err().or_else(|| foreign::pattern(text))
 }
 
-fn is_match(text: &str, pattern: &str) -> Fallible<bool> {
-    let pattern = Pattern::new(pattern)?;
-    Ok(Matches::new(&pattern, text).next()?.is_some())
+fn is_match(text: &str, pattern: &str) -> PureResult<bool> {
+    let pattern = RegexPattern::new(pattern)?;
+    Ok(PatternMatches::new(&pattern, text).next()?.is_some())
 }
 
-fn find(text: &str, pattern: &str) -> Fallible<Dynamic> {
+fn find(text: &str, pattern: &str) -> PureResult<Dynamic> {
     Ok(found(text, pattern, 1)?.pop().unwrap_or(Dynamic::UNIT))
 }
 
-fn find_all(text: &str, pattern: &str) -> Fallible<Array> {
+fn find_all(text: &str, pattern: &str) -> PureResult<Array> {
     found(text, pattern, usize::MAX)
 }
 
 /// Returns the matches, at most `wanted`.
-fn found(text: &str, pattern: &str, wanted: usize) -> Fallible<Array> {
-    let pattern = Pattern::new(pattern)?;
-    let mut matches = Matches::new(&pattern, text);
+fn found(text: &str, pattern: &str, wanted: usize) -> PureResult<Array> {
+    let pattern = RegexPattern::new(pattern)?;
+    let mut matches = PatternMatches::new(&pattern, text);
     let mut groups = pattern.engine.create_captures();
     let (budget, mut characters, mut array) =
-        (Budget::new(VALUE_BYTES), Characters { text, byte: 0, count: 0 }, Array::new());
+        (CallBudget::new(VALUE_BYTES), CharacterCounter { text, byte: 0, count: 0 }, Array::new());
     while array.len() < wanted {
         let Some(found) = matches.next()? else { break };
         count_entry(array.len())?;
@@ -63,9 +63,9 @@ fn describe(
     text: &str,
     found: Match,
     groups: &Captures,
-    characters: &mut Characters<'_>,
-    budget: &Budget,
-) -> Fallible<Map> {
+    characters: &mut CharacterCounter<'_>,
+    budget: &CallBudget,
+) -> PureResult<Map> {
     /// Bytes that a map of five entries takes, with its two containers.
     const MATCH_BYTES: usize = 600;
     const GROUP_BYTES: usize = 100;
@@ -89,13 +89,13 @@ fn describe(
 }
 
 /// A counter of characters up to increasing offsets, which passes the text once for all of them.
-struct Characters<'a> {
+struct CharacterCounter<'a> {
     text: &'a str,
     byte: usize,
     count: usize,
 }
 
-impl Characters<'_> {
+impl CharacterCounter<'_> {
     fn until(&mut self, byte: usize) -> i64 {
         self.count += self.text.get(self.byte..byte).map_or(0, |passed| passed.chars().count());
         self.byte = byte;
@@ -103,16 +103,16 @@ impl Characters<'_> {
     }
 }
 
-fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String> {
-    let pattern = Pattern::new(pattern)?;
-    let mut matches = Matches::new(&pattern, text);
+fn replace_all(text: &str, pattern: &str, replacement: &str) -> PureResult<String> {
+    let pattern = RegexPattern::new(pattern)?;
+    let mut matches = PatternMatches::new(&pattern, text);
     let mut groups = pattern.engine.create_captures();
     let has_groups = replacement.contains('$');
     if has_groups {
         let info = groups.group_info();
         known_groups(replacement, info.group_len(PatternID::ZERO), &|name| info.to_index(PatternID::ZERO, name))?;
     }
-    let (budget, mut output, mut copied) = (Budget::new(TEXT_BYTES), String::new(), 0);
+    let (budget, mut output, mut copied) = (CallBudget::new(TEXT_BYTES), String::new(), 0);
     while let Some(found) = matches.next()? {
         if has_groups {
             matches.groups(found, &mut groups)?;
@@ -137,11 +137,11 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     Ok(output)
 }
 
-fn split(text: &str, pattern: &str) -> Fallible<Array> {
+fn split(text: &str, pattern: &str) -> PureResult<Array> {
     const PART_BYTES: usize = 100;
-    let pattern = Pattern::new(pattern)?;
-    let mut matches = Matches::new(&pattern, text);
-    let (budget, mut parts, mut start) = (Budget::new(VALUE_BYTES), Array::new(), 0);
+    let pattern = RegexPattern::new(pattern)?;
+    let mut matches = PatternMatches::new(&pattern, text);
+    let (budget, mut parts, mut start) = (CallBudget::new(VALUE_BYTES), Array::new(), 0);
     while let Some(found) = matches.next()? {
         count_entry(parts.len())?;
         let part = text.get(start..found.start()).unwrap_or_default();
@@ -155,13 +155,13 @@ fn split(text: &str, pattern: &str) -> Fallible<Array> {
     Ok(parts)
 }
 
-fn escape(text: &str) -> Fallible<String> {
+fn escape(text: &str) -> PureResult<String> {
     // At most a backslash before each byte.
-    Budget::new(TEXT_BYTES).take(text.len().saturating_mul(2))?;
+    CallBudget::new(TEXT_BYTES).take(text.len().saturating_mul(2))?;
     Ok(regex::escape(text))
 }
 
-fn count_entry(count: usize) -> Fallible<()> {
+fn count_entry(count: usize) -> PureResult<()> {
     if count < ENTRIES {
         return Ok(());
     }

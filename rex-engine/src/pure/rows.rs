@@ -11,7 +11,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::json::{ENTRY_BYTES, ITEM_BYTES, LIST_BYTES, MAP_BYTES};
 use super::table::{not_a_map, text_of};
-use super::{Budget, DEPTH, Fallible, VALUE_BYTES, fail, fail_with, quote};
+use super::{CallBudget, DEPTH, PureResult, VALUE_BYTES, fail, fail_with, quote};
 use crate::values::{compare, named};
 
 functions! { "rows";
@@ -51,19 +51,19 @@ functions! { "rows";
 
 /// A key's value in the form in which it is compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum SortKey {
     Bool(bool),
-    Number(Number),
+    Number(KeyNumber),
     Text(ImmutableString),
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Number {
+enum KeyNumber {
     Int(i64),
     Float(f64),
 }
 
-impl Number {
+impl KeyNumber {
     fn of(value: &Dynamic) -> Option<Self> {
         value.as_int().map(Self::Int).or_else(|_| value.as_float().map(Self::Float)).ok()
     }
@@ -77,7 +77,7 @@ impl Number {
     }
 }
 
-impl Ord for Number {
+impl Ord for KeyNumber {
     /// Compares by size, exactly, so that it is an order even where a FLOAT cannot represent each integer; NaN comes last.
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = match (*self, *other) {
@@ -106,21 +106,21 @@ fn int_and_float(int: i64, float: f64) -> Ordering {
     }
 }
 
-impl PartialOrd for Number {
+impl PartialOrd for KeyNumber {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Number {
+impl PartialEq for KeyNumber {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Number {}
+impl Eq for KeyNumber {}
 
-impl Key {
+impl SortKey {
     fn kind(&self) -> &'static str {
         match self {
             Self::Bool(_) => "a bool",
@@ -131,9 +131,9 @@ impl Key {
 
     /// Returns the form in which a value is compared; none for `()`. Text counts as if it were copied, so that comparing takes no
     /// longer than that, however often one text occurs.
-    fn of(value: &Dynamic, budget: &Budget) -> Fallible<Option<Self>> {
+    fn of(value: &Dynamic, budget: &CallBudget) -> PureResult<Option<Self>> {
         budget.take(size_of::<Self>() + ITEM_BYTES)?;
-        if let Some(number) = Number::of(value) {
+        if let Some(number) = KeyNumber::of(value) {
             return Ok(Some(Self::Number(number)));
         }
         if let Ok(bool) = value.as_bool() {
@@ -154,13 +154,13 @@ impl Key {
 }
 
 /// Passes to `take` what a map of a list has under a key, if it has something.
-fn with_value<T>(row: &Dynamic, key: &str, take: impl FnOnce(Option<&Dynamic>) -> Fallible<T>) -> Fallible<T> {
+fn with_value<T>(row: &Dynamic, key: &str, take: impl FnOnce(Option<&Dynamic>) -> PureResult<T>) -> PureResult<T> {
     let row = row.as_map_ref().map_err(|_| not_a_map())?;
     take(row.get(key).filter(|value| !value.is_unit()))
 }
 
-fn key_of(row: &Dynamic, key: &str, budget: &Budget) -> Fallible<Option<Key>> {
-    with_value(row, key, |value| value.map_or(Ok(None), |value| Key::of(value, budget)))
+fn key_of(row: &Dynamic, key: &str, budget: &CallBudget) -> PureResult<Option<SortKey>> {
+    with_value(row, key, |value| value.map_or(Ok(None), |value| SortKey::of(value, budget)))
 }
 
 fn missing(key: &str) -> Error {
@@ -169,7 +169,7 @@ fn missing(key: &str) -> Error {
 }
 
 /// Checks that some row has a key: a key that no row has is a mistake.
-pub(super) fn known(rows: &Array, key: &str) -> Fallible<()> {
+pub(super) fn known(rows: &Array, key: &str) -> PureResult<()> {
     let has = |row: &Dynamic| row.as_map_ref().map_or(true, |row| row.contains_key(key));
     if rows.is_empty() || rows.iter().any(has) {
         return Ok(());
@@ -182,14 +182,14 @@ pub(super) fn known(rows: &Array, key: &str) -> Fallible<()> {
 }
 
 /// Copies a value, after checking that it fits.
-fn copy(value: &Dynamic, budget: &Budget) -> Fallible<Dynamic> {
+fn copy(value: &Dynamic, budget: &CallBudget) -> PureResult<Dynamic> {
     budget.take(ITEM_BYTES)?;
     weigh(value, budget, 0)?;
     Ok(value.clone())
 }
 
 /// Counts the bytes that a copy takes. Shared values are not copied, and neither is text.
-fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
+fn weigh(value: &Dynamic, budget: &CallBudget, depth: usize) -> PureResult<()> {
     if value.is_shared() {
         return Ok(());
     }
@@ -213,9 +213,9 @@ fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
 }
 
 /// Checks that sorted texts are not numbers with another order, such as those of `csv::parse` and `table::parse`.
-fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Fallible<()> {
+fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a SortKey>) -> PureResult<()> {
     let texts: Option<Vec<_>> =
-        keys.into_iter().map(|key| if let Key::Text(text) = key { Some(text) } else { None }).collect();
+        keys.into_iter().map(|key| if let SortKey::Text(text) = key { Some(text) } else { None }).collect();
     let fix = "make numbers of them first: `rows.map(|row| { row.n = parse_float(row.n); row })`, or `list.map(|x| parse_float(x))`";
     match compare::numbers_in_order(texts.unwrap_or_default().into_iter().map(|text| text.as_str()), fix) {
         Some(error) => Err(Error { code: Code::Validation, ..error }),
@@ -223,10 +223,10 @@ fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Fallible<
     }
 }
 
-fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
-    let budget = Budget::new(VALUE_BYTES);
+fn sort_by(rows: &Array, key: &str, descends: bool) -> PureResult<Array> {
+    let budget = CallBudget::new(VALUE_BYTES);
     known(rows, key)?;
-    let mut keyed = rows.iter().map(|row| Ok((key_of(row, key, &budget)?, row))).collect::<Fallible<Vec<_>>>()?;
+    let mut keyed = rows.iter().map(|row| Ok((key_of(row, key, &budget)?, row))).collect::<PureResult<Vec<_>>>()?;
     // The sort is stable in both directions; rows without the key come last in both.
     match descends {
         false => keyed.sort_by(|(a, _), (b, _)| a.is_none().cmp(&b.is_none()).then_with(|| a.cmp(b))),
@@ -236,8 +236,8 @@ fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
     keyed.into_iter().map(|(_, row)| copy(row, &budget)).collect()
 }
 
-fn group_by(rows: &Array, key: &str) -> Fallible<Map> {
-    let budget = Budget::new(VALUE_BYTES);
+fn group_by(rows: &Array, key: &str) -> PureResult<Map> {
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut groups = BTreeMap::<String, Array>::new();
     for row in rows {
         let name = with_value(row, key, |value| text_of(value.ok_or_else(|| missing(key))?, "a value to group by"))?;
@@ -250,8 +250,8 @@ fn group_by(rows: &Array, key: &str) -> Fallible<Map> {
     Ok(groups.into_iter().map(|(name, rows)| (name.into(), rows.into())).collect())
 }
 
-fn unique_by(rows: &Array, key: &str) -> Fallible<Array> {
-    let (budget, mut seen, mut unique) = (Budget::new(VALUE_BYTES), BTreeSet::new(), Array::new());
+fn unique_by(rows: &Array, key: &str) -> PureResult<Array> {
+    let (budget, mut seen, mut unique) = (CallBudget::new(VALUE_BYTES), BTreeSet::new(), Array::new());
     for row in rows {
         if seen.insert(key_of(row, key, &budget)?.ok_or_else(|| missing(key))?) {
             unique.push(copy(row, &budget)?);
@@ -260,11 +260,11 @@ fn unique_by(rows: &Array, key: &str) -> Fallible<Array> {
     Ok(unique)
 }
 
-fn select(rows: &Array, keys: &Array) -> Fallible<Array> {
-    let budget = Budget::new(VALUE_BYTES);
-    let keys = keys.iter().map(|key| text_of(key, "a key")).collect::<Fallible<Vec<_>>>()?;
+fn select(rows: &Array, keys: &Array) -> PureResult<Array> {
+    let budget = CallBudget::new(VALUE_BYTES);
+    let keys = keys.iter().map(|key| text_of(key, "a key")).collect::<PureResult<Vec<_>>>()?;
     keys.iter().try_for_each(|key| known(rows, key))?;
-    let pick = |row: &Dynamic| -> Fallible<Dynamic> {
+    let pick = |row: &Dynamic| -> PureResult<Dynamic> {
         let row = row.as_map_ref().map_err(|_| not_a_map())?;
         budget.take(MAP_BYTES + ITEM_BYTES)?;
         let mut picked = Map::new();
@@ -280,9 +280,9 @@ fn select(rows: &Array, keys: &Array) -> Fallible<Array> {
     rows.iter().map(pick).collect()
 }
 
-fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
-    let budget = Budget::new(VALUE_BYTES);
-    let mut partners = BTreeMap::<Key, Vec<&Dynamic>>::new();
+fn join(left: &Array, right: &Array, key: &str) -> PureResult<Array> {
+    let budget = CallBudget::new(VALUE_BYTES);
+    let mut partners = BTreeMap::<SortKey, Vec<&Dynamic>>::new();
     for row in right {
         if let Some(key) = key_of(row, key, &budget)? {
             partners.entry(key).or_default().push(row);
@@ -296,7 +296,7 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
     let mut joined = Array::new();
     for row in left {
         let found = key_of(row, key, &budget)?;
-        if let (Some(one), Some(other)) = (found.as_ref().map(Key::kind), only)
+        if let (Some(one), Some(other)) = (found.as_ref().map(SortKey::kind), only)
             && one != other
         {
             let message = format!("the {} of one list is {one}, that of the other is {other}", quote(key));
@@ -319,14 +319,14 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
 }
 
 /// Returns the numbers of a list, or those of its maps under a key.
-fn numbers(values: &Array, key: Option<&str>) -> Fallible<Vec<Number>> {
+fn numbers(values: &Array, key: Option<&str>) -> PureResult<Vec<KeyNumber>> {
     key.map_or(Ok(()), |key| known(values, key))?;
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let number = |value: Option<&Dynamic>| {
         let help = "`parse_int` and `parse_float` make numbers of text";
         let Some(value) = value else { return Ok(None) };
-        budget.take(size_of::<Number>())?;
-        let number = Number::of(value).ok_or_else(|| match key {
+        budget.take(size_of::<KeyNumber>())?;
+        let number = KeyNumber::of(value).ok_or_else(|| match key {
             Some(key) => fail_with(format!("the {} of a row is not a number", quote(key)), help),
             None => fail_with("a value is not a number", help),
         });
@@ -342,14 +342,14 @@ fn numbers(values: &Array, key: Option<&str>) -> Fallible<Vec<Number>> {
     all.collect()
 }
 
-fn sum(values: &Array, key: Option<&str>) -> Fallible<Dynamic> {
+fn sum(values: &Array, key: Option<&str>) -> PureResult<Dynamic> {
     let numbers = numbers(values, key)?;
     let (mut ints, mut floats, mut is_int) = (0_i128, 0.0, true);
     for number in numbers {
         match number {
             // INVARIANT: no list is long enough to overflow 128 bits.
-            Number::Int(int) => ints += i128::from(int),
-            Number::Float(float) => (floats, is_int) = (floats + float, false),
+            KeyNumber::Int(int) => ints += i128::from(int),
+            KeyNumber::Float(float) => (floats, is_int) = (floats + float, false),
         }
     }
     if is_int {
@@ -360,24 +360,24 @@ fn sum(values: &Array, key: Option<&str>) -> Fallible<Dynamic> {
     Ok((ints as f64 + floats).into())
 }
 
-fn mean(values: &Array, key: Option<&str>) -> Fallible<Dynamic> {
+fn mean(values: &Array, key: Option<&str>) -> PureResult<Dynamic> {
     let numbers = numbers(values, key)?;
     if numbers.is_empty() {
         return Ok(Dynamic::UNIT);
     }
     #[expect(clippy::cast_precision_loss, reason = "a mean is a FLOAT")]
     let count = numbers.len() as f64;
-    Ok((numbers.into_iter().map(Number::float).sum::<f64>() / count).into())
+    Ok((numbers.into_iter().map(KeyNumber::float).sum::<f64>() / count).into())
 }
 
-fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dynamic> {
+fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> PureResult<Dynamic> {
     key.map_or(Ok(()), |key| known(values, key))?;
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut keyed = Vec::new();
     for value in values {
         let mut look = |value: Option<&Dynamic>| {
             let Some(value) = value else { return Ok(()) };
-            keyed.extend(Key::of(value, &budget)?.map(|key| (key, value.clone())));
+            keyed.extend(SortKey::of(value, &budget)?.map(|key| (key, value.clone())));
             Ok(())
         };
         match key {
@@ -398,10 +398,12 @@ fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dyna
     Ok(best.map_or(Dynamic::UNIT, |(_, value)| value))
 }
 
-fn percentile(values: &Array, key: Option<&str>, percent: &Dynamic) -> Fallible<Dynamic> {
+fn percentile(values: &Array, key: Option<&str>, percent: &Dynamic) -> PureResult<Dynamic> {
     let refuse = || fail(format!("{} is not a percentage from 0 to 100", quote(&percent.to_string())));
-    let share =
-        Number::of(percent).map(Number::float).filter(|share| (0.0..=100.0).contains(share)).ok_or_else(refuse)?;
+    let share = KeyNumber::of(percent)
+        .map(KeyNumber::float)
+        .filter(|share| (0.0..=100.0).contains(share))
+        .ok_or_else(refuse)?;
     if share > 0.0 && share < 1.0 {
         return Err(fail_with(
             format!("{share} is less than one percent"),
@@ -558,14 +560,14 @@ mod tests {
         assert_eq!(thrown(run(deep)), "VALIDATION_EXCEPTION: a row is nested deeper than 127 levels");
     }
 
-    fn number() -> impl Strategy<Value = Number> {
+    fn number() -> impl Strategy<Value = KeyNumber> {
         let near = (-3_i64..=3).prop_map(|near| near + (1 << 53));
         prop_oneof![
-            (-3_i64..=3).prop_map(Number::Int),
-            near.clone().prop_map(Number::Int),
-            near.prop_map(|near| Number::Float(near as f64)),
-            any::<i64>().prop_map(Number::Int),
-            any::<f64>().prop_map(Number::Float),
+            (-3_i64..=3).prop_map(KeyNumber::Int),
+            near.clone().prop_map(KeyNumber::Int),
+            near.prop_map(|near| KeyNumber::Float(near as f64)),
+            any::<i64>().prop_map(KeyNumber::Int),
+            any::<f64>().prop_map(KeyNumber::Float),
             prop_oneof![
                 Just(f64::NAN),
                 Just(-0.0),
@@ -574,8 +576,8 @@ mod tests {
                 Just(i64::MAX as f64),
                 Just(i64::MIN as f64)
             ]
-            .prop_map(Number::Float),
-            prop_oneof![Just(i64::MAX), Just(i64::MIN)].prop_map(Number::Int),
+            .prop_map(KeyNumber::Float),
+            prop_oneof![Just(i64::MAX), Just(i64::MIN)].prop_map(KeyNumber::Int),
         ]
     }
 

@@ -13,7 +13,7 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::{captures::Captures, iter::Searcher};
 use regex_automata::{Anchored, Input, Match, MatchError, MatchKind, meta};
 
-use super::{Fallible, exceeded, fail_with, quote};
+use super::{PureResult, exceeded, fail_with, quote};
 
 /// Maximum length of a pattern's text, in bytes.
 const PATTERN_BYTES: usize = 8 << 10;
@@ -34,7 +34,7 @@ const WORK: u64 = 1 << 29;
 const TIME: Duration = Duration::from_secs(3);
 
 /// A compiled pattern.
-pub(super) struct Pattern {
+pub(super) struct RegexPattern {
     source: String,
     pub(super) engine: meta::Regex,
     nfa: thompson::NFA,
@@ -42,12 +42,12 @@ pub(super) struct Pattern {
     lazy: OnceLock<Option<hybrid::regex::Regex>>,
 }
 
-impl Pattern {
+impl RegexPattern {
     /// Returns the pattern, from the cache if it was used recently.
-    pub(super) fn new(source: &str) -> Fallible<Arc<Self>> {
+    pub(super) fn new(source: &str) -> PureResult<Arc<Self>> {
         // INVARIANT: nothing is allocated while the lock is held: the allocator can park the thread of a run that is
         // over its limit, and the lock with it.
-        static CACHE: Mutex<[Option<Arc<Pattern>>; CACHED]> = Mutex::new([const { None }; CACHED]);
+        static CACHE: Mutex<[Option<Arc<RegexPattern>>; CACHED]> = Mutex::new([const { None }; CACHED]);
         let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         {
             let mut cache = cache();
@@ -72,7 +72,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    fn compile(source: &str) -> Fallible<Self> {
+    fn compile(source: &str) -> PureResult<Self> {
         if source.len() > PATTERN_BYTES {
             return Err(too_complex());
         }
@@ -151,28 +151,28 @@ fn too_complex() -> rex_core::Error {
 }
 
 /// The matches of a pattern in a text, one after the other.
-pub(super) struct Matches<'a> {
-    pattern: &'a Pattern,
+pub(super) struct PatternMatches<'a> {
+    pattern: &'a RegexPattern,
     searcher: Searcher<'a>,
-    search: Search<'a>,
+    search: PatternSearch<'a>,
 }
 
-impl<'a> Matches<'a> {
-    pub(super) fn new(pattern: &'a Pattern, text: &'a str) -> Self {
+impl<'a> PatternMatches<'a> {
+    pub(super) fn new(pattern: &'a RegexPattern, text: &'a str) -> Self {
         let is_small = pattern.work(text.len()).saturating_mul(text.len() as u64) <= SMALL_WORK;
         let lazy = if is_small { None } else { pattern.lazy().map(|lazy| (lazy, lazy.create_cache())) };
-        let search = Search { pattern, is_small, lazy, start: Instant::now() };
+        let search = PatternSearch { pattern, is_small, lazy, start: Instant::now() };
         Self { pattern, searcher: Searcher::new(Input::new(text)), search }
     }
 
     /// Returns the next match.
-    pub(super) fn next(&mut self) -> Fallible<Option<Match>> {
+    pub(super) fn next(&mut self) -> PureResult<Option<Match>> {
         let search = &mut self.search;
         self.searcher.try_advance(|input| search.find(input)).map_err(|_| too_slow())
     }
 
     /// Finds the groups of a match that [`next`](Self::next) returned.
-    pub(super) fn groups(&mut self, found: Match, groups: &mut Captures) -> Fallible<()> {
+    pub(super) fn groups(&mut self, found: Match, groups: &mut Captures) -> PureResult<()> {
         let text = self.searcher.input().haystack();
         // INVARIANT: anchored at its start, and with the same text around it, the same match is found again.
         let input = Input::new(text).range(found.range()).anchored(Anchored::Yes);
@@ -190,14 +190,14 @@ fn too_slow() -> rex_core::Error {
 }
 
 /// Successive searches, within the time of a call.
-struct Search<'a> {
-    pattern: &'a Pattern,
+struct PatternSearch<'a> {
+    pattern: &'a RegexPattern,
     is_small: bool,
     lazy: Option<(&'a hybrid::regex::Regex, hybrid::regex::Cache)>,
     start: Instant,
 }
 
-impl Search<'_> {
+impl PatternSearch<'_> {
     fn find(&mut self, input: &Input<'_>) -> Result<Option<Match>, MatchError> {
         if let Some((lazy, cache)) = &mut self.lazy {
             if self.start.elapsed() > TIME {
@@ -232,9 +232,9 @@ mod tests {
             .captures_iter(text)
             .map(|found| (0..found.len()).map(|at| found.get(at).map(|group| group.range())).collect::<Vec<_>>())
             .collect();
-        let pattern = Pattern::compile(pattern).unwrap();
+        let pattern = RegexPattern::compile(pattern).unwrap();
         for is_small in [true, false] {
-            let mut matches = Matches::new(&pattern, text);
+            let mut matches = PatternMatches::new(&pattern, text);
             matches.search.is_small = is_small;
             matches.search.lazy = if is_small { None } else { pattern.lazy().map(|lazy| (lazy, lazy.create_cache())) };
             let mut groups = pattern.engine.create_captures();
@@ -317,10 +317,10 @@ mod tests {
             ("(A+)+b", &letters, true),
         ];
         for (source, text, finishes) in bombs {
-            let pattern = Pattern::compile(source).unwrap();
-            let mut matches = Matches::new(&pattern, text);
+            let pattern = RegexPattern::compile(source).unwrap();
+            let mut matches = PatternMatches::new(&pattern, text);
             let mut groups = pattern.engine.create_captures();
-            let result: Fallible<()> = (|| {
+            let result: PureResult<()> = (|| {
                 while let Some(found) = matches.next()? {
                     matches.groups(found, &mut groups)?;
                 }
@@ -342,12 +342,12 @@ mod tests {
             "x".repeat(PATTERN_BYTES + 1),
             format!("{}{}", "(a|b)".repeat(1_000), "[0-9]"),
         ] {
-            assert!(Pattern::compile(&source).is_err(), "{}", quote(&source));
+            assert!(RegexPattern::compile(&source).is_err(), "{}", quote(&source));
         }
-        let first = Pattern::new("cached").unwrap();
+        let first = RegexPattern::new("cached").unwrap();
         for at in 0..CACHED * 2 {
-            Pattern::new(&format!("x{at}")).unwrap();
-            assert!(Arc::ptr_eq(&first, &Pattern::new("cached").unwrap()), "the one in use stays");
+            RegexPattern::new(&format!("x{at}")).unwrap();
+            assert!(Arc::ptr_eq(&first, &RegexPattern::new("cached").unwrap()), "the one in use stays");
         }
         assert!(Arc::strong_count(&first) == 2);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rhai::{Array, Dynamic, Map};
 
 use super::rows::known;
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, printable, quote, unmarked};
+use super::{CallBudget, PureResult, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, printable, quote, unmarked};
 
 functions! { "table";
     /// A list of maps as aligned text, with a line of column names first: all keys, in the order of the alphabet.
@@ -30,16 +30,16 @@ struct Column {
     is_numeric: bool,
 }
 
-fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
-    let budget = Budget::new(TEXT_BYTES);
+fn format(rows: &Array, columns: Option<&Array>) -> PureResult<String> {
+    let budget = CallBudget::new(TEXT_BYTES);
     let names = match columns {
-        Some(columns) => columns.iter().map(|name| text_of(name, "a column's name")).collect::<Fallible<Vec<_>>>()?,
+        Some(columns) => columns.iter().map(|name| text_of(name, "a column's name")).collect::<PureResult<Vec<_>>>()?,
         None => keys(rows)?,
     };
     names.iter().try_for_each(|name| known(rows, name))?;
     // Each cell is a separate text, so their memory is counted before any of them is made.
     budget.take(names.len().saturating_mul(rows.len().saturating_add(1)).saturating_mul(size_of::<String>()))?;
-    let columns = names.iter().map(|name| column(rows, name, &budget)).collect::<Fallible<Vec<_>>>()?;
+    let columns = names.iter().map(|name| column(rows, name, &budget)).collect::<PureResult<Vec<_>>>()?;
     let line_width = columns.iter().fold(0_usize, |sum, column| sum.saturating_add(column.width + 2));
     budget.take(line_width.saturating_mul(rows.len().saturating_add(1)))?;
 
@@ -69,7 +69,7 @@ fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
 }
 
 /// Returns all keys of all rows.
-fn keys(rows: &Array) -> Fallible<Vec<String>> {
+fn keys(rows: &Array) -> PureResult<Vec<String>> {
     let mut keys = BTreeSet::<String>::new();
     for row in rows {
         for key in row.as_map_ref().map_err(|_| not_a_map())?.keys() {
@@ -81,7 +81,7 @@ fn keys(rows: &Array) -> Fallible<Vec<String>> {
     Ok(keys.into_iter().collect())
 }
 
-fn column(rows: &Array, name: &str, budget: &Budget) -> Fallible<Column> {
+fn column(rows: &Array, name: &str, budget: &CallBudget) -> PureResult<Column> {
     let mut cells = Vec::with_capacity(rows.len());
     let (mut width, mut filled, mut numeric) = (name.chars().count(), 0_usize, 0_usize);
     for row in rows {
@@ -102,7 +102,7 @@ fn column(rows: &Array, name: &str, budget: &Budget) -> Fallible<Column> {
 }
 
 /// Formats a value on one line: text unchanged, lists and maps as JSON.
-fn cell(value: &Dynamic, budget: &Budget) -> Fallible<String> {
+fn cell(value: &Dynamic, budget: &CallBudget) -> PureResult<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         escaped(&text, budget)
     } else if value.is_array() || value.is_map() || value.is_blob() {
@@ -113,14 +113,14 @@ fn cell(value: &Dynamic, budget: &Budget) -> Fallible<String> {
 }
 
 /// Escapes control characters, which would break the line, or do worse to a terminal.
-fn escaped(text: &str, budget: &Budget) -> Fallible<String> {
+fn escaped(text: &str, budget: &CallBudget) -> PureResult<String> {
     let escapes = text.chars().filter(|char| char.is_control()).count();
     budget.take(text.len().saturating_add(escapes.saturating_mul(8)))?;
     Ok(text.chars().flat_map(printable).collect())
 }
 
 /// Returns a text, or the text of a number, a character or a truth value.
-pub(super) fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
+pub(super) fn text_of(value: &Dynamic, what: &str) -> PureResult<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         return Ok(text.to_string());
     }
@@ -134,7 +134,7 @@ pub(super) fn not_a_map() -> rex_core::Error {
     fail_with("a row is not a map", "rows are a list such as [#{name: \"a\", size: 1}]")
 }
 
-fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
+fn parse(text: &str, separator: Option<&str>) -> PureResult<Array> {
     const MAP_BYTES: usize = 512;
     const ENTRY_BYTES: usize = 160;
     if separator == Some("") {
@@ -142,7 +142,7 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
     }
     let mut lines = unmarked(text).lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.next() else { return Ok(Array::new()) };
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let separators = separator.map_or(header.len() / 2, |separator| header.matches(separator).count());
     budget.take(separators.saturating_mul(size_of::<&str>()))?;
     let names = fields(header, separator, usize::MAX);
@@ -174,9 +174,9 @@ fn fields<'a>(line: &'a str, separator: Option<&str>, most: usize) -> Vec<&'a st
     }
 }
 
-fn count_by(values: &mut Array) -> Fallible<Map> {
+fn count_by(values: &mut Array) -> PureResult<Map> {
     const ENTRY_BYTES: usize = 128;
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut counts = Map::new();
     for value in values.iter() {
         let key = text_of(value, "a value to count")?;
@@ -192,17 +192,17 @@ fn count_by(values: &mut Array) -> Fallible<Map> {
     Ok(counts)
 }
 
-fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
+fn top(counts: &mut Map, n: i64) -> PureResult<Array> {
     const MAP_BYTES: usize = 640;
     let Ok(wanted) = usize::try_from(n) else { return Err(fail(format!("`{n}` is not a number of entries"))) };
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut entries = counts
         .iter()
         .map(|(key, count)| match count.as_int() {
             Ok(count) => Ok((count, key.as_str())),
             Err(_) => Err(fail(format!("the count of {} is not an integer", quote(key)))),
         })
-        .collect::<Fallible<Vec<_>>>()?;
+        .collect::<PureResult<Vec<_>>>()?;
     // The sort is stable, and the map was ordered by key.
     entries.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     entries.truncate(wanted);
@@ -214,7 +214,7 @@ fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
 }
 
 /// Checks that no two columns have one name: each is a key of the rows.
-pub(super) fn named_once<'n>(mut names: impl Iterator<Item = &'n str>) -> Fallible<()> {
+pub(super) fn named_once<'n>(mut names: impl Iterator<Item = &'n str>) -> PureResult<()> {
     let mut seen = BTreeSet::new();
     match names.find(|name| !seen.insert(*name)) {
         Some(twice) => Err(fail(format!("the column {} occurs twice in the first line", quote(twice)))),

@@ -7,7 +7,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use rhai::{Dynamic, Map};
 
-use super::{Fallible, fail, fail_with, quote};
+use super::{PureResult, fail, fail_with, quote};
 
 functions! { "time";
     /// The epoch of an RFC 3339 time, `2026-01-31T12:00:00Z` or with an offset such as `+02:00`.
@@ -38,18 +38,18 @@ const TEXT_BYTES: usize = 256;
 const RFC_3339: &str = "write it as 2026-01-31T12:00:00Z, or give its format: time::parse(text, \"%Y-%m-%d %H:%M:%S\")";
 const DURATION: &str = "write it as 1d 2h 30m, with units y, mo, w, d, h, m, s";
 
-fn bounded(text: &str) -> Fallible<&str> {
+fn bounded(text: &str) -> PureResult<&str> {
     if text.len() > TEXT_BYTES {
         return Err(fail(format!("{} is longer than {TEXT_BYTES} bytes", quote(text))));
     }
     Ok(text)
 }
 
-fn read(text: &str) -> Fallible<Timestamp> {
+fn read(text: &str) -> PureResult<Timestamp> {
     bounded(text)?.parse().map_err(|_| fail_with(format!("{} is not an RFC 3339 time", quote(text)), RFC_3339))
 }
 
-fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
+fn read_as(text: &str, format: &str) -> PureResult<Timestamp> {
     no_mixed_signs(format)?;
     let mismatch = |error: jiff::Error| {
         fail_with(format!("{} is not a time in the format {}", quote(text), quote(format)), error.to_string())
@@ -67,7 +67,7 @@ fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
 }
 
 /// Checks that a format has no month among the hours, and no minute among the days.
-fn no_mixed_signs(format: &str) -> Fallible<()> {
+fn no_mixed_signs(format: &str) -> PureResult<()> {
     const MIXED: [(&str, &str); 5] =
         [("%H:%m", "%H:%M"), ("%H%m", "%H%M"), ("%Y-%M", "%Y-%m"), ("%M-%d", "%m-%d"), ("%m-%D", "%m-%d")];
     match MIXED.iter().find(|(mixed, _)| format.contains(mixed)) {
@@ -80,7 +80,7 @@ fn no_mixed_signs(format: &str) -> Fallible<()> {
     }
 }
 
-fn write_as(epoch: i64, format: &str) -> Fallible<String> {
+fn write_as(epoch: i64, format: &str) -> PureResult<String> {
     no_mixed_signs(format)?;
     if !bounded(format)?.contains('%') {
         let help = "a format has signs such as `%Y-%m-%d %H:%M:%S`, as strftime takes them";
@@ -95,7 +95,7 @@ pub(super) fn wrong(format: &str) -> Option<rex_core::Error> {
     write_as(0, format).err()
 }
 
-fn instant(epoch: i64) -> Fallible<Timestamp> {
+fn instant(epoch: i64) -> PureResult<Timestamp> {
     Timestamp::from_second(epoch).map_err(|_| {
         let help = "an epoch is in seconds, and its year between -9999 and 9999";
         fail_with(format!("`{epoch}` is not an epoch"), help)
@@ -111,11 +111,11 @@ fn floor(time: Timestamp, nanoseconds: i128) -> i64 {
     i64::try_from(time.as_nanosecond().div_euclid(nanoseconds)).unwrap_or(i64::MAX)
 }
 
-fn civil(epoch: i64) -> Fallible<DateTime> {
+fn civil(epoch: i64) -> PureResult<DateTime> {
     Ok(Offset::UTC.to_datetime(instant(epoch)?))
 }
 
-fn add(epoch: i64, duration: Dynamic) -> Fallible<i64> {
+fn add(epoch: i64, duration: Dynamic) -> PureResult<i64> {
     let spans = if let Ok(text) = duration.as_immutable_string_ref() {
         vec![span(&text)?]
     } else if let Ok(map) = duration.as_map_ref() {
@@ -129,14 +129,14 @@ fn add(epoch: i64, duration: Dynamic) -> Fallible<i64> {
     Ok(seconds(sum.timestamp()))
 }
 
-fn span(text: &str) -> Fallible<Span> {
+fn span(text: &str) -> PureResult<Span> {
     bounded(text)?.parse().map_err(|_| fail_with(format!("{} is not a duration", quote(text)), DURATION))
 }
 
-type Unit = (&'static str, fn(Span, i64) -> Result<Span, jiff::Error>);
+type TimeUnit = (&'static str, fn(Span, i64) -> Result<Span, jiff::Error>);
 
 /// The units of a duration, in the order in which they are added.
-const UNITS: [Unit; 7] = [
+const UNITS: [TimeUnit; 7] = [
     ("years", |span, count| span.try_years(count)),
     ("months", |span, count| span.try_months(count)),
     ("weeks", |span, count| span.try_weeks(count)),
@@ -147,12 +147,12 @@ const UNITS: [Unit; 7] = [
 ];
 
 /// Returns one span for each unit: a span has one sign for all its units.
-fn spans(map: &Map) -> Fallible<Vec<Span>> {
+fn spans(map: &Map) -> PureResult<Vec<Span>> {
     if let Some(key) = map.keys().find(|key| UNITS.iter().all(|(unit, _)| unit != key)) {
         let help = format!("the units are: {}", UNITS.map(|(unit, _)| unit).join(", "));
         return Err(fail_with(format!("a duration has no {}", quote(key)), help));
     }
-    let span = |&(unit, span): &Unit| {
+    let span = |&(unit, span): &TimeUnit| {
         let count = map.get(unit)?.as_int().map_err(|_| fail(format!("`{unit}` of a duration is not an integer")));
         let large = |_| fail(format!("`{unit}` of a duration is too large"));
         Some(count.and_then(|count| span(Span::new(), count).map_err(large)))
@@ -160,14 +160,14 @@ fn spans(map: &Map) -> Fallible<Vec<Span>> {
     UNITS.iter().filter_map(span).collect()
 }
 
-fn duration_seconds(text: &str) -> Fallible<i64> {
+fn duration_seconds(text: &str) -> PureResult<i64> {
     span(text)?.to_duration(SpanRelativeTo::days_are_24_hours()).map(|duration| duration.as_secs()).map_err(|_| {
         let help = "months and years differ in length; time::add(epoch, duration) takes them";
         fail_with(format!("{} has no fixed length", quote(text)), help)
     })
 }
 
-fn parts(epoch: i64) -> Fallible<Map> {
+fn parts(epoch: i64) -> PureResult<Map> {
     let time = civil(epoch)?;
     let parts: [(&str, i64); 8] = [
         ("year", time.year().into()),
@@ -186,7 +186,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-fn truncate(epoch: i64, unit: &str) -> Fallible<i64> {
+fn truncate(epoch: i64, unit: &str) -> PureResult<i64> {
     let time = civil(epoch)?;
     // INVARIANT: `civil` refused epochs near the ends of INT, so nothing below wraps.
     let day = epoch - epoch.rem_euclid(DAY);

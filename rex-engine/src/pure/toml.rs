@@ -3,8 +3,8 @@
 use rhai::Dynamic;
 use serde::de::DeserializeSeed;
 
-use super::json::Value;
-use super::{Budget, Fallible, VALUE_BYTES, fail, quote, unmarked};
+use super::json::ValueSeed;
+use super::{CallBudget, PureResult, VALUE_BYTES, fail, quote, unmarked};
 
 functions! { "toml";
     /// Reads a TOML document. Dates and times become text.
@@ -17,14 +17,14 @@ const DATE: &str = "$__toml_private_datetime";
 /// Bytes that a token takes while the text is read, rounded up from what was measured.
 const TOKEN_BYTES: usize = 256;
 
-fn parse(text: &str) -> Fallible<Dynamic> {
+fn parse(text: &str) -> PureResult<Dynamic> {
     let text = unmarked(text);
     // The document first becomes a tree, with all tokens of the text beside it.
     let tokens = text.bytes().filter(|byte| b"\n,.=[{".contains(byte)).count();
-    Budget::new(usize::MAX).take(text.len().saturating_add(tokens.saturating_mul(TOKEN_BYTES)))?;
-    let budget = Budget::new(VALUE_BYTES);
+    CallBudget::new(usize::MAX).take(text.len().saturating_add(tokens.saturating_mul(TOKEN_BYTES)))?;
+    let budget = CallBudget::new(VALUE_BYTES);
     let document = toml::de::Deserializer::parse(text);
-    let result = document.and_then(|document| Value::with_dates(&budget, DATE).deserialize(document));
+    let result = document.and_then(|document| ValueSeed::with_dates(&budget, DATE).deserialize(document));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
         false => fail(format!("the text is not valid TOML: {}", quote(error.message()))),

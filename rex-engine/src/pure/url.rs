@@ -6,7 +6,7 @@ use url::form_urlencoded::Serializer;
 use url::{Host, Url};
 
 use super::table::text_of;
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, quote};
+use super::{CallBudget, PureResult, TEXT_BYTES, VALUE_BYTES, fail, fail_with, quote};
 
 functions! { "url";
     /// The parts of an absolute URL: a map of `url` (its usual spelling), `scheme`, `user`, `password`, `host` (an IPv6 address without brackets), `port` (that of its scheme, if it names none), `path`, `query`, `params` (the query as a list of maps of `key` and `value`) and `fragment`. What is not there is `()`. User, password and params are decoded, path, query and fragment are not.
@@ -29,7 +29,7 @@ const URL_BYTES: usize = 64 << 10;
 /// The characters to encode in any part of a URL: all but the unreserved ones of RFC 3986.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-fn read(text: &str, base: Option<&Url>) -> Fallible<Url> {
+fn read(text: &str, base: Option<&Url>) -> PureResult<Url> {
     if text.len() > URL_BYTES {
         return Err(fail(format!("{} is longer than {URL_BYTES} bytes", quote(text))));
     }
@@ -46,11 +46,11 @@ fn reason(error: url::ParseError) -> String {
     }
 }
 
-fn parse(text: &str) -> Fallible<Map> {
+fn parse(text: &str) -> PureResult<Map> {
     /// Bytes that the map of a parameter takes in addition to its text, rounded up from what the allocator uses.
     const MAP_BYTES: usize = 640;
     let url = read(text, None)?;
-    let budget = Budget::new(VALUE_BYTES);
+    let budget = CallBudget::new(VALUE_BYTES);
     let mut params = Array::new();
     for (key, value) in url.query_pairs() {
         budget.take(MAP_BYTES + key.len() + value.len())?;
@@ -81,17 +81,17 @@ fn parse(text: &str) -> Fallible<Map> {
     .collect())
 }
 
-fn join(base: &str, relative: &str) -> Fallible<String> {
+fn join(base: &str, relative: &str) -> PureResult<String> {
     let base = read(base, None)?;
     Ok(read(relative, Some(&base))?.into())
 }
 
-fn encode(text: &str) -> Fallible<String> {
-    Budget::new(TEXT_BYTES).take(text.len().saturating_mul(3))?;
+fn encode(text: &str) -> PureResult<String> {
+    CallBudget::new(TEXT_BYTES).take(text.len().saturating_mul(3))?;
     Ok(utf8_percent_encode(text, COMPONENT).to_string())
 }
 
-fn decode(text: &str) -> Fallible<String> {
+fn decode(text: &str) -> PureResult<String> {
     let is_code = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     if let Some(wrong) = text.split('%').skip(1).find(|rest| !is_code(rest)) {
         let shown: String = wrong.chars().take(2).collect();
@@ -102,10 +102,10 @@ fn decode(text: &str) -> Fallible<String> {
     decoded.map(Into::into).map_err(|_| fail("what the text stands for is not UTF-8"))
 }
 
-fn query<'a>(params: impl Iterator<Item = Fallible<(String, &'a Dynamic)>>) -> Fallible<String> {
-    let budget = Budget::new(TEXT_BYTES);
+fn query<'a>(params: impl Iterator<Item = PureResult<(String, &'a Dynamic)>>) -> PureResult<String> {
+    let budget = CallBudget::new(TEXT_BYTES);
     let mut serializer = Serializer::new(String::new());
-    let mut append = |key: &str, value: &Dynamic| -> Fallible<()> {
+    let mut append = |key: &str, value: &Dynamic| -> PureResult<()> {
         let value = text_of(value, "a parameter")?;
         // At worst each byte becomes three.
         budget.take(key.len().saturating_add(value.len()).saturating_mul(3).saturating_add(2))?;
@@ -123,10 +123,11 @@ fn query<'a>(params: impl Iterator<Item = Fallible<(String, &'a Dynamic)>>) -> F
     Ok(serializer.finish())
 }
 
-fn query_of_list(params: &Array) -> Fallible<String> {
+fn query_of_list(params: &Array) -> PureResult<String> {
     let help = "parameters are a map, or a list such as [#{key: \"a\", value: 1}]";
     let not_a_map = || fail_with("a parameter is not a map of `key` and `value`", help);
-    let maps = params.iter().map(|param| param.as_map_ref().map_err(|_| not_a_map())).collect::<Fallible<Vec<_>>>()?;
+    let maps =
+        params.iter().map(|param| param.as_map_ref().map_err(|_| not_a_map())).collect::<PureResult<Vec<_>>>()?;
     query(maps.iter().map(|param| match (param.get("key"), param.get("value")) {
         (Some(key), Some(value)) => Ok((text_of(key, "the key of a parameter")?, value)),
         _ => Err(not_a_map()),

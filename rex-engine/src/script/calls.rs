@@ -4,29 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
-use rex_sdk::{Args, Form, Literal, OpSpec};
+use rex_sdk::{Args, Literal, OpSpec, ParamForm};
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
 use super::habits;
-use super::names::{Names, list, quoted};
+use super::names::{FunctionNames, list, quoted};
 use crate::convert::to_value;
 use crate::pure;
 use crate::values::comparer_error;
 
 /// The functions that a script can call.
-pub(crate) struct Calls<'a> {
-    pub(crate) names: &'a Names,
+pub(crate) struct CallableFunctions<'a> {
+    pub(crate) names: &'a FunctionNames,
     /// The functions of the script, with the numbers of their parameters.
     pub(crate) own: &'a BTreeMap<String, BTreeSet<usize>>,
     /// Names of variables and fields that may hold functions.
     pub(crate) held: &'a BTreeSet<String>,
 }
 
-type Mistakes = Vec<(Position, Error)>;
+type CallMistakes = Vec<(Position, Error)>;
 
-impl Calls<'_> {
+impl CallableFunctions<'_> {
     /// Checks a call that is not a method; returns the full name for the plain name of an operation.
-    pub(crate) fn function(&self, call: &FnCallExpr) -> Result<Option<&'static str>, Mistakes> {
+    pub(crate) fn function(&self, call: &FnCallExpr) -> Result<Option<&'static str>, CallMistakes> {
         let (name, count) = (call.name.as_str(), call.args.len());
         if !call.namespace.is_empty() {
             return self.qualified(call, &call.namespace.to_string()).map(|()| None);
@@ -91,7 +91,7 @@ impl Calls<'_> {
         }
     }
 
-    fn qualified(&self, call: &FnCallExpr, namespace: &str) -> Result<(), Mistakes> {
+    fn qualified(&self, call: &FnCallExpr, namespace: &str) -> Result<(), CallMistakes> {
         let (name, count) = (call.name.as_str(), call.args.len());
         let full = format!("{namespace}::{name}");
         if let Some(spec) = self.names.operation(&full) {
@@ -119,7 +119,7 @@ impl Calls<'_> {
         Err(vec![(Position::NONE, Error { help: self.names.calls(namespace, name), ..error })])
     }
 
-    fn counted(&self, name: &str, counts: &BTreeSet<usize>, count: usize, place: &str) -> Result<(), Mistakes> {
+    fn counted(&self, name: &str, counts: &BTreeSet<usize>, count: usize, place: &str) -> Result<(), CallMistakes> {
         if counts.is_empty() || counts.contains(&count) {
             return Ok(());
         }
@@ -149,7 +149,7 @@ fn wrong_count(name: &str, counts: &BTreeSet<usize>, count: usize, place: &str) 
 }
 
 /// Checks the arguments of an operation as far as they are literals.
-fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
+fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), CallMistakes> {
     let required: Vec<_> = spec.required().collect();
     let has_options = spec.options().next().is_some();
     let options = args.get(required.len());
@@ -167,7 +167,7 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
     let mut mistakes = Vec::new();
     for (param, arg) in required.iter().zip(args) {
         check(spec, param, arg, &mut mistakes);
-        if let (Form::Pattern(option, when), Expr::StringConstant(text, position)) = (param.form, arg)
+        if let (ParamForm::Pattern(option, when), Expr::StringConstant(text, position)) = (param.form, arg)
             && flag(spec, options, option) == Some(when)
         {
             mistakes.extend(pure::wrong("regex", "pattern", text).map(|error| (*position, error)));
@@ -202,7 +202,7 @@ fn is_map(arg: &Expr) -> bool {
     matches!(arg, Expr::Map(..))
 }
 
-fn check(spec: &OpSpec, param: &rex_sdk::Param, arg: &Expr, mistakes: &mut Mistakes) {
+fn check(spec: &OpSpec, param: &rex_sdk::Param, arg: &Expr, mistakes: &mut CallMistakes) {
     let value = arg.get_literal_value(None).and_then(|value| to_value(value, u64::MAX).ok());
     if let Some(Err(error)) = value.map(|value| Args::check(spec, param, &value)) {
         mistakes.push((arg.start_position(), error));

@@ -4,12 +4,12 @@ use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, Position, Stmt};
 
 use super::look::{returns_a_copy, returns_nothing};
-use super::lost::Report;
+use super::lost::ReportFn;
 use super::names::quoted;
 
 /// The reason that a variable is a copy of something else.
 #[derive(Clone, Copy)]
-pub(super) enum Copy {
+pub(super) enum CopyReason {
     Parameter,
     Variable,
     Entry,
@@ -44,7 +44,7 @@ fn is_path(rest: &Expr) -> bool {
 }
 
 /// The uses of a variable in some statements: its last change, and whether it is read after that.
-pub(super) struct Uses {
+pub(super) struct VariableUses {
     pub(super) name: String,
     pub(super) last_change: Option<Position>,
     read: bool,
@@ -53,7 +53,7 @@ pub(super) struct Uses {
     whole: bool,
 }
 
-impl Uses {
+impl VariableUses {
     pub(super) fn of(name: &str) -> Self {
         Self { name: name.to_owned(), last_change: None, read: false, ever_read: false, whole: true }
     }
@@ -72,19 +72,19 @@ impl Uses {
         }
     }
 
-    pub(super) fn report(&self, copy: Copy, report: Report<'_>) {
+    pub(super) fn report(&self, copy: CopyReason, report: ReportFn<'_>) {
         let Some(position) = self.last_change.filter(|_| !self.read) else { return };
         let name = &self.name;
         let quoted = quoted(name);
         let (what, help) = match copy {
-            Copy::Parameter => (
+            CopyReason::Parameter => (
                 format!("a function gets a copy of {quoted}"),
                 format!("end the function with `{name}`, and use what it returns"),
             ),
-            Copy::Variable => {
+            CopyReason::Variable => {
                 (format!("{quoted} is a copy"), format!("change the value itself, or put `{name}` back in its place"))
             }
-            Copy::Entry => (
+            CopyReason::Entry => (
                 "`for` gives a copy of each entry".to_owned(),
                 format!(
                     "`list.map(|{name}| {{ ..; {name} }})` makes a list of changed entries; by number, `for i in 0..list.len() {{ list[i] = ..; }}`"

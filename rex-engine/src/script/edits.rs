@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::Place;
+use super::scan::ScriptPlace;
 
 /// The edits of one script: at each place, the number of characters to replace, and their replacement.
 #[derive(Debug, Default)]
-pub(crate) struct Edits(BTreeMap<Place, (u32, String)>);
+pub(crate) struct ScriptEdits(BTreeMap<ScriptPlace, (u32, String)>);
 
-impl Edits {
+impl ScriptEdits {
     /// Replaces `length` characters at a place. The first edit of a place counts.
-    pub(crate) fn replace(&mut self, place: Place, length: usize, text: impl Into<String>) {
+    pub(crate) fn replace(&mut self, place: ScriptPlace, length: usize, text: impl Into<String>) {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.0.entry(place).or_insert_with(|| (length, text.into()));
     }
 
     /// Returns the replacement at a place of the original.
-    pub(crate) fn at(&self, place: Place) -> Option<&str> {
+    pub(crate) fn at(&self, place: ScriptPlace) -> Option<&str> {
         self.0.get(&place).map(|(_, text)| text.as_str())
     }
 
@@ -44,7 +44,7 @@ impl Edits {
     }
 
     /// Returns the place in the original that a place in the edited text comes from.
-    pub(crate) fn original(&self, (line, column): Place) -> Place {
+    pub(crate) fn original(&self, (line, column): ScriptPlace) -> ScriptPlace {
         let mut shift = 0_i64;
         for (&(_, start), (length, text)) in self.0.range((line, 0)..(line + 1, 0)) {
             let new = i64::try_from(text.chars().count()).unwrap_or(0);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn places_lead_back() {
-        let mut edits = Edits::default();
+        let mut edits = ScriptEdits::default();
         edits.replace((2, 5), 1, "get(\"k\")");
         edits.replace((2, 1), 4, "fs::read");
         edits.replace((2, 1), 4, "ignored");

@@ -7,26 +7,26 @@ use rex_sdk::{OPS, OpSpec};
 use rhai::{ASTFlags, ASTNode, Expr, FnPtr, Stmt};
 use serde_json::Value as Json;
 
-use super::names::{Names, list, quoted};
-use super::parts::{Part, is_closure};
+use super::names::{FunctionNames, list, quoted};
+use super::parts::{ScriptPart, is_closure};
 
 /// The origin of a map that a field is read from.
 #[derive(Debug, Clone)]
-pub(crate) enum Root {
+pub(crate) enum ValueRoot {
     /// The arguments of the script.
     Args,
     /// A part of the result of an operation.
-    Result(&'static OpSpec, Vec<Step>),
+    Result(&'static OpSpec, Vec<FieldStep>),
 }
 
 /// A step from a value to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum FieldStep {
     Field(String),
     Item,
 }
 
-impl Root {
+impl ValueRoot {
     /// Returns the fields of such a map in the operation's example; empty if that does not show them.
     pub(crate) fn fields(&self) -> Vec<String> {
         let Self::Result(spec, steps) = self else { return Vec::new() };
@@ -68,7 +68,7 @@ impl Root {
                 let quoted = format!("`{name}`");
                 docs.any(|doc| doc.contains(&quoted))
             };
-            let is_open = spec.returns.has_any_keys() || matches!(steps.last(), Some(Step::Field(_)));
+            let is_open = spec.returns.has_any_keys() || matches!(steps.last(), Some(FieldStep::Field(_)));
             let elsewhere = || {
                 let mut examples = OPS.iter().map(|operation| operation.spec().example.returns);
                 let key = format!("\"{name}\":");
@@ -81,7 +81,7 @@ impl Root {
         self.lacks(name, args)
     }
 
-    fn step(self, step: Step) -> Option<Self> {
+    fn step(self, step: FieldStep) -> Option<Self> {
         match self {
             Self::Args => None,
             Self::Result(spec, mut steps) => {
@@ -92,10 +92,10 @@ impl Root {
     }
 }
 
-fn part_of<'a>(example: &'a Json, steps: &[Step]) -> Option<&'a Json> {
+fn part_of<'a>(example: &'a Json, steps: &[FieldStep]) -> Option<&'a Json> {
     steps.iter().try_fold(example, |value, step| match step {
-        Step::Field(name) => value.get(name),
-        Step::Item => value.get(0),
+        FieldStep::Field(name) => value.get(name),
+        FieldStep::Item => value.get(0),
     })
 }
 
@@ -119,9 +119,9 @@ pub(crate) fn all_fields(operations: &BTreeMap<&'static str, &'static OpSpec>) -
 }
 
 /// The origins of the values of a script's variables, as far as its text shows them.
-pub(crate) struct Roots {
+pub(crate) struct ValueRoots {
     /// The origins, by the part of the script and the name.
-    variables: HashMap<(usize, String), Option<Root>>,
+    variables: HashMap<(usize, String), Option<ValueRoot>>,
     /// Number of variables that each closure captures, by its part of the script.
     taken: HashMap<usize, usize>,
     /// The operations that the script calls.
@@ -130,15 +130,15 @@ pub(crate) struct Roots {
 
 /// A closure where it is written: the part of the script that it is in, the number of variables that it captures, the entry of a list
 /// that it is called with, and which of its parameters gets that.
-struct Written {
+struct WrittenClosure {
     within: usize,
     taken: usize,
-    item: Option<Root>,
+    item: Option<ValueRoot>,
     of: fn(usize) -> bool,
 }
 
-impl Roots {
-    pub(crate) fn new(parts: &[Part<'_>], names: &Names) -> Self {
+impl ValueRoots {
+    pub(crate) fn new(parts: &[ScriptPart<'_>], names: &FunctionNames) -> Self {
         let mut roots = Self { variables: HashMap::new(), taken: HashMap::new(), operations: BTreeMap::new() };
         let numbers: HashMap<_, _> =
             parts.iter().enumerate().map(|(number, part)| (part.name.as_str(), number)).collect();
@@ -159,7 +159,7 @@ impl Roots {
     }
 
     /// Declares the parameters of a closure.
-    fn enter(&mut self, number: usize, closure: &Part<'_>, written: Written) {
+    fn enter(&mut self, number: usize, closure: &ScriptPart<'_>, written: WrittenClosure) {
         self.taken.insert(number, written.taken);
         for (at, name) in closure.params.iter().enumerate() {
             let root = match at.checked_sub(written.taken) {
@@ -171,13 +171,13 @@ impl Roots {
     }
 
     /// Returns the parameters of a function or a closure that get a value when it is called; empty if they are not known.
-    pub(crate) fn own_params<'p>(&self, number: usize, part: &'p Part<'_>) -> &'p [String] {
+    pub(crate) fn own_params<'p>(&self, number: usize, part: &'p ScriptPart<'_>) -> &'p [String] {
         let taken = if part.is_closure() { self.taken.get(&number).copied() } else { Some(0) };
         taken.and_then(|taken| part.params.get(taken..)).unwrap_or_default()
     }
 
     /// Reads one part; returns the closures in it.
-    fn read(&mut self, number: usize, part: &Part<'_>, names: &Names) -> Vec<(String, Written)> {
+    fn read(&mut self, number: usize, part: &ScriptPart<'_>, names: &FunctionNames) -> Vec<(String, WrittenClosure)> {
         if !part.is_closure() {
             part.params.iter().for_each(|name| self.declare(number, name, None));
         }
@@ -189,10 +189,9 @@ impl Roots {
                         self.operations.insert(spec.name, spec);
                     }
                     let written = curried(call);
-                    closures.extend(
-                        written
-                            .map(|(name, taken)| (name, Written { within: number, taken, item: None, of: |_| false })),
-                    );
+                    closures.extend(written.map(|(name, taken)| {
+                        (name, WrittenClosure { within: number, taken, item: None, of: |_| false })
+                    }));
                 }
                 Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
                     let of: Option<fn(usize) -> bool> = match call.name.as_str() {
@@ -204,23 +203,22 @@ impl Roots {
                         _ => None,
                     };
                     if let (Some(of), Some((name, taken))) = (of, call.args.first().and_then(closure)) {
-                        let item = self.of(number, path).and_then(|root| root.step(Step::Item));
-                        closures.push((name, Written { within: number, taken, item, of }));
+                        let item = self.of(number, path).and_then(|root| root.step(FieldStep::Item));
+                        closures.push((name, WrittenClosure { within: number, taken, item, of }));
                     }
                 }
                 Some(ASTNode::Expr(expr)) => {
                     let written = closure(expr);
-                    closures.extend(
-                        written
-                            .map(|(name, taken)| (name, Written { within: number, taken, item: None, of: |_| false })),
-                    );
+                    closures.extend(written.map(|(name, taken)| {
+                        (name, WrittenClosure { within: number, taken, item: None, of: |_| false })
+                    }));
                 }
                 Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => {
                     let root = self.root(number, &parts.1, names);
                     self.declare(number, &parts.0.name, root);
                 }
                 Some(ASTNode::Stmt(Stmt::For(parts, _))) => {
-                    let root = self.root(number, &parts.2.expr, names).and_then(|root| root.step(Step::Item));
+                    let root = self.root(number, &parts.2.expr, names).and_then(|root| root.step(FieldStep::Item));
                     self.declare(number, &parts.0.name, root);
                 }
                 Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
@@ -236,14 +234,14 @@ impl Roots {
     }
 
     /// Declares a variable. A name that is declared twice has no known origin.
-    fn declare(&mut self, part: usize, name: &str, root: Option<Root>) {
+    fn declare(&mut self, part: usize, name: &str, root: Option<ValueRoot>) {
         let key = (part, name.to_owned());
         let known = self.variables.contains_key(&key);
         self.variables.insert(key, root.filter(|_| !known));
     }
 
     /// Returns the origin of the value whose field or method is at the end of a path.
-    pub(crate) fn of(&self, part: usize, path: &[ASTNode<'_>]) -> Option<Root> {
+    pub(crate) fn of(&self, part: usize, path: &[ASTNode<'_>]) -> Option<ValueRoot> {
         let mut nodes = path.iter().rev();
         let ASTNode::Expr(end) = nodes.next()? else { return None };
         let mut chain = *end;
@@ -278,55 +276,63 @@ impl Roots {
         (is_path && shown?.starts_with('/')).then(|| format!("`{name}` of `{}`", spec.name))
     }
 
-    fn reads(&self, part: usize, value: &Expr) -> Option<(&'static OpSpec, String, Vec<Step>)> {
+    fn reads(&self, part: usize, value: &Expr) -> Option<(&'static OpSpec, String, Vec<FieldStep>)> {
         match self.follow(part, value, None, None)? {
-            Root::Result(spec, steps) => match steps.last()? {
-                Step::Field(name) => Some((spec, name.clone(), steps)),
-                Step::Item => None,
+            ValueRoot::Result(spec, steps) => match steps.last()? {
+                FieldStep::Field(name) => Some((spec, name.clone(), steps)),
+                FieldStep::Item => None,
             },
-            Root::Args => None,
+            ValueRoot::Args => None,
         }
     }
 
-    fn root(&self, part: usize, value: &Expr, names: &Names) -> Option<Root> {
+    fn root(&self, part: usize, value: &Expr, names: &FunctionNames) -> Option<ValueRoot> {
         self.follow(part, value, None, Some(names))
     }
 
     /// Follows a chain from its start, up to `end` if there is one.
-    fn follow(&self, part: usize, chain: &Expr, end: Option<&Expr>, names: Option<&Names>) -> Option<Root> {
+    fn follow(
+        &self,
+        part: usize,
+        chain: &Expr,
+        end: Option<&Expr>,
+        names: Option<&FunctionNames>,
+    ) -> Option<ValueRoot> {
         let mut parts = Vec::new();
         flatten(chain, false, &mut parts);
         let mut parts = parts.into_iter();
         let mut root = match parts.next()? {
-            Link::Value(Expr::Variable(variable, ..)) if variable.1 == "args" => Root::Args,
-            Link::Value(Expr::Variable(variable, ..)) => {
+            AccessLink::Value(Expr::Variable(variable, ..)) if variable.1 == "args" => ValueRoot::Args,
+            AccessLink::Value(Expr::Variable(variable, ..)) => {
                 self.variables.get(&(part, variable.1.to_string()))?.clone()?
             }
-            Link::Value(Expr::FnCall(call, _)) => {
+            AccessLink::Value(Expr::FnCall(call, _)) => {
                 let spec = match names {
                     Some(names) => called(call, names)?,
                     None => *self.operations.get(format!("{}::{}", call.namespace, call.name).as_str())?,
                 };
-                Root::Result(spec, Vec::new())
+                ValueRoot::Result(spec, Vec::new())
             }
             _ => return None,
         };
         for part in parts {
             root = match part {
-                Link::Value(value) if end.is_some_and(|end| std::ptr::eq(value, end)) => return Some(root),
-                Link::Value(Expr::Property(names, _)) => root.step(Step::Field(names.2.to_string()))?,
+                AccessLink::Value(value) if end.is_some_and(|end| std::ptr::eq(value, end)) => return Some(root),
+                AccessLink::Value(Expr::Property(names, _)) => root.step(FieldStep::Field(names.2.to_string()))?,
                 // These methods leave the entries of a list unchanged.
-                Link::Value(Expr::MethodCall(call, _))
+                AccessLink::Value(Expr::MethodCall(call, _))
                     if matches!(call.name.as_str(), "filter" | "order" | "order_by" | "reversed") =>
                 {
                     root
                 }
-                Link::Value(Expr::MethodCall(call, _)) if matches!(call.name.as_str(), "pop" | "shift" | "find") => {
-                    root.step(Step::Item)?
+                AccessLink::Value(Expr::MethodCall(call, _))
+                    if matches!(call.name.as_str(), "pop" | "shift" | "find") =>
+                {
+                    root.step(FieldStep::Item)?
                 }
-                Link::Value(_) => return None,
-                Link::Index(Expr::StringConstant(name, _)) => root.step(Step::Field(name.to_string()))?,
-                Link::Index(_) => root.step(Step::Item)?,
+                AccessLink::Value(_) => return None,
+                AccessLink::Index(Expr::StringConstant(name, _)) => root.step(FieldStep::Field(name.to_string()))?,
+                AccessLink::Index(_) => root.step(FieldStep::Item)?,
             };
         }
         end.is_none().then_some(root)
@@ -357,7 +363,7 @@ fn curried(call: &rhai::FnCallExpr) -> Option<(String, usize)> {
 }
 
 /// Returns the operation that a function call uses.
-pub(super) fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
+pub(super) fn called(call: &rhai::FnCallExpr, names: &FunctionNames) -> Option<&'static OpSpec> {
     if call.namespace.is_empty() {
         names.alias(&call.name)
     } else {
@@ -365,14 +371,14 @@ pub(super) fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static 
     }
 }
 
-enum Link<'a> {
+enum AccessLink<'a> {
     Value(&'a Expr),
     Index(&'a Expr),
 }
 
 /// Lists the parts of a chain in order: for `a.b[c].d`, the variable `a`, the property `b`, the index `c`, the property `d`.
-fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Link<'a>>) {
-    let part = |expr| if index { Link::Index(expr) } else { Link::Value(expr) };
+fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<AccessLink<'a>>) {
+    let part = |expr| if index { AccessLink::Index(expr) } else { AccessLink::Value(expr) };
     match chain {
         Expr::Dot(inner, ..) => {
             match &inner.lhs {
@@ -387,7 +393,7 @@ fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Link<'a>>) {
                 lhs => parts.push(part(lhs)),
             }
             if flags.intersects(ASTFlags::BREAK) {
-                parts.push(Link::Index(&inner.rhs));
+                parts.push(AccessLink::Index(&inner.rhs));
             } else {
                 flatten(&inner.rhs, true, parts);
             }

@@ -3,7 +3,7 @@
 use rhai::Position;
 
 use super::habits;
-use super::names::{Names, quoted};
+use super::names::{FunctionNames, quoted};
 
 /// Words of other languages, each with what to write.
 const WORDS: &[(&str, &str)] = &[
@@ -208,7 +208,7 @@ const SIGNS: &[(&str, &str)] = &[
 ];
 
 /// Returns advice for a parse error, by its message and the text at its place.
-pub(crate) fn advice(message: &str, text: &str, position: Position, names: &Names) -> Option<String> {
+pub(crate) fn advice(message: &str, text: &str, position: Position, names: &FunctionNames) -> Option<String> {
     let line = text.lines().nth(position.line()?.checked_sub(1)?).unwrap_or_default();
     let at = position.position().map_or(0, |column| column.saturating_sub(1));
     let start = line.char_indices().nth(at).map_or(line.len(), |(start, _)| start);
@@ -268,7 +268,13 @@ pub(super) fn object(name: &str) -> Option<&'static str> {
 }
 
 /// Returns advice for a word that is no variable: it is a word of another language, a namespace, or out of sight.
-fn word(word: &str, (before, rest): (&str, &str), text: &str, position: Position, names: &Names) -> Option<String> {
+fn word(
+    word: &str,
+    (before, rest): (&str, &str),
+    text: &str,
+    position: Position,
+    names: &FunctionNames,
+) -> Option<String> {
     let after = rest.strip_prefix(word).unwrap_or_default();
     if let "f" | "F" | "r" | "b" = word
         && after.starts_with(['"', '\'', '`'])
@@ -425,7 +431,7 @@ mod tests {
     use rex_sdk::OPS;
 
     use super::*;
-    use crate::script::Script;
+    use crate::script::CheckedScript;
 
     #[test]
     fn words_are_in_order_and_once() {
@@ -442,7 +448,7 @@ mod tests {
     fn what_is_advised_can_be_parsed() {
         let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
         let prelude = "let x = (); let y = (); let a = (); let b = (); let c = (); let list = []; let text = ``; let map = #{}; let m = #{}; let key = (); let value = (); let path = ``; let dir = ``; let name = ``; let url = ``; let body = ``; let unit = ``; let epoch = 0; let pattern = ``; let e = (); let part = ``; let other = ``;\n";
-        let names = Names::new(OPS);
+        let names = FunctionNames::new(OPS);
         let (mut count, mut wrong) = (0, Vec::new());
         for (name, advice) in WORDS.iter().chain(COMMANDS).chain(OBJECTS).chain(SIGNS) {
             let code = advice.replace("``", "¦");
@@ -461,7 +467,7 @@ mod tests {
                 let start = if part.starts_with("let ") || part.starts_with("fn ") { "" } else { "let it = " };
                 count += 1;
                 let checked =
-                    Script::new(&engine, &names, &format!("{prelude} {start}{part}"), &rhai::Scope::new(), None);
+                    CheckedScript::new(&engine, &names, &format!("{prelude} {start}{part}"), &rhai::Scope::new(), None);
                 if let Err(refused) = checked {
                     wrong.push(format!("{name}: {part}: {refused:?}"));
                 }

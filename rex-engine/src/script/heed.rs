@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use rex_core::{Code, Error, Value};
 use rhai::{AST, ASTNode, Expr};
 
-use super::scan::Place;
+use super::scan::ScriptPlace;
 
 /// A kind of result that may report a failure, identified by its fields.
-struct Telling {
+struct FailableResult {
     /// The fields that report a failure.
     fields: &'static [&'static str],
     /// The fields that a script may read without reading `fields`. A result of this kind has all of `fields`, and one of these.
@@ -18,25 +18,33 @@ struct Telling {
     failed: fn(&Value) -> Option<String>,
 }
 
-const TELLING: &[Telling] = &[
-    Telling { fields: &["success", "status", "signal", "timed_out"], others: &["stdout", "stderr"], failed: program },
-    Telling { fields: &["reached", "active", "sub"], others: &["unit"], failed: unreached },
-    Telling { fields: &["count"], others: &["diff"], failed: unreplaced },
-    Telling { fields: &["status"], others: &["headers", "body", "url"], failed: answer },
-    Telling { fields: &["complete", "why"], others: &["matches", "count", "lines", "words", "bytes"], failed: partial },
+const TELLING: &[FailableResult] = &[
+    FailableResult {
+        fields: &["success", "status", "signal", "timed_out"],
+        others: &["stdout", "stderr"],
+        failed: program,
+    },
+    FailableResult { fields: &["reached", "active", "sub"], others: &["unit"], failed: unreached },
+    FailableResult { fields: &["count"], others: &["diff"], failed: unreplaced },
+    FailableResult { fields: &["status"], others: &["headers", "body", "url"], failed: answer },
+    FailableResult {
+        fields: &["complete", "why"],
+        others: &["matches", "count", "lines", "words", "bytes"],
+        failed: partial,
+    },
 ];
 
 /// The results that a script reads, and those that it drops.
 #[derive(Default)]
-pub(crate) struct Heed {
+pub(crate) struct ResultUses {
     /// Its calls of operations whose results are not used.
-    dropped: BTreeSet<Place>,
+    dropped: BTreeSet<ScriptPlace>,
     /// The fields of such results that the script names, on any value.
     named: BTreeSet<&'static str>,
 }
 
-impl Heed {
-    pub(super) fn new(ast: &AST, dropped: BTreeSet<Place>) -> Self {
+impl ResultUses {
+    pub(super) fn new(ast: &AST, dropped: BTreeSet<ScriptPlace>) -> Self {
         let mut named = BTreeSet::new();
         let fields = || TELLING.iter().flat_map(|telling| telling.fields.iter().chain(telling.others));
         ast.walk(&mut |path: &[ASTNode<'_>]| {
@@ -52,7 +60,7 @@ impl Heed {
     }
 
     /// Returns the warning for a result that reports a failure, if the script ignores that.
-    pub(crate) fn unheeded(&self, operation: &str, place: Place, answer: &Value) -> Option<Error> {
+    pub(crate) fn unheeded(&self, operation: &str, place: ScriptPlace, answer: &Value) -> Option<Error> {
         let is_dropped = self.dropped.contains(&place);
         let (failed, help) = match answer {
             Value::Bool(false) if is_dropped => (
@@ -61,7 +69,7 @@ impl Heed {
             ),
             Value::Map(map) => {
                 let has = |field: &&'static str| map.contains_key(*field);
-                let told = |telling: &&Telling| telling.fields.iter().all(has) && telling.others.iter().any(has);
+                let told = |telling: &&FailableResult| telling.fields.iter().all(has) && telling.others.iter().any(has);
                 let telling = TELLING.iter().find(told)?;
                 let names = |fields: &[&'static str]| fields.iter().any(|field| self.named.contains(field));
                 let is_blind = is_dropped || names(telling.others) && !names(telling.fields);

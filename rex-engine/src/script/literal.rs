@@ -4,11 +4,11 @@ use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, FnCallExpr, Map, Module, Position, Stmt};
 
 use super::look::place;
-use super::names::Names;
-use super::scan::Place;
+use super::names::FunctionNames;
+use super::scan::ScriptPlace;
 
 /// Returns the failures of such calls, except in `try`, where the script expects them.
-pub(super) fn failures(engine: &Engine, names: &Names, ast: &AST) -> Vec<(Place, Error)> {
+pub(super) fn failures(engine: &Engine, names: &FunctionNames, ast: &AST) -> Vec<(ScriptPlace, Error)> {
     let mut calls = Vec::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some(ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position))) =
@@ -31,10 +31,10 @@ fn is_known(call: &FnCallExpr) -> bool {
     !call.args.is_empty()
         && namespace != "random"
         && call.args.iter().all(|arg| arg.get_literal_value(None).is_some())
-        && (call.is_operator_call() || Names::is_pure(&namespace))
+        && (call.is_operator_call() || FunctionNames::is_pure(&namespace))
 }
 
-fn failure(engine: &Engine, names: &Names, call: Box<FnCallExpr>, position: Position) -> Option<Error> {
+fn failure(engine: &Engine, names: &FunctionNames, call: Box<FnCallExpr>, position: Position) -> Option<Error> {
     let calls = names.calls(&call.namespace.to_string(), &call.name);
     let statement = Stmt::Expr(Box::new(Expr::FnCall(call, position)));
     match *engine.eval_ast::<Dynamic>(&AST::new([statement], Module::new())).err()? {

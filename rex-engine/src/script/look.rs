@@ -7,13 +7,13 @@ use rex_core::{Code, Error};
 use rex_sdk::OpSpec;
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 
-use super::calls::Calls;
-use super::edits::Edits;
-use super::fields::{Root, Roots, called};
-use super::heed::Heed;
-use super::names::{Names, quoted};
-use super::parts::Part;
-use super::scan::{Place, Scan};
+use super::calls::CallableFunctions;
+use super::edits::ScriptEdits;
+use super::fields::{ValueRoot, ValueRoots, called};
+use super::heed::ResultUses;
+use super::names::{FunctionNames, quoted};
+use super::parts::ScriptPart;
+use super::scan::{ScriptPlace, ScriptScan};
 use super::slips::{added_late, is_place, last_place};
 use super::{lost, meant};
 use crate::report::Failure;
@@ -74,14 +74,14 @@ const NEW_FIELDS: usize = 100;
 
 /// The result of checking a script.
 #[derive(Default)]
-pub(crate) struct Look {
-    pub(crate) edits: Edits,
-    pub(crate) mistakes: BTreeMap<Place, Failure>,
-    pub(crate) warnings: BTreeMap<Place, Failure>,
-    pub(crate) roots: HashMap<Place, Root>,
+pub(crate) struct ScriptCheck {
+    pub(crate) edits: ScriptEdits,
+    pub(crate) mistakes: BTreeMap<ScriptPlace, Failure>,
+    pub(crate) warnings: BTreeMap<ScriptPlace, Failure>,
+    pub(crate) roots: HashMap<ScriptPlace, ValueRoot>,
     /// Fields that are read with `get`.
-    asked: Vec<(Place, String, Root)>,
-    pub(crate) heed: Heed,
+    asked: Vec<(ScriptPlace, String, ValueRoot)>,
+    pub(crate) heed: ResultUses,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
@@ -102,23 +102,23 @@ pub(super) fn returns_nothing(name: &str) -> bool {
 }
 
 /// Converts a position of Rhai to a place.
-pub(crate) fn place(position: Position) -> Place {
+pub(crate) fn place(position: Position) -> ScriptPlace {
     let number = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
     (number(position.line()), number(position.position()))
 }
 
-pub(crate) fn failure(place: Place, error: Error) -> Failure {
+pub(crate) fn failure(place: ScriptPlace, error: Error) -> Failure {
     let known = |number: u32| (number > 0).then_some(number);
     Failure { line: known(place.0), column: known(place.1), ..Failure::new(error) }
 }
 
-impl Look {
-    pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names, args: Option<&[String]>) -> Self {
+impl ScriptCheck {
+    pub(crate) fn new(ast: &AST, scan: &ScriptScan, names: &FunctionNames, args: Option<&[String]>) -> Self {
         let mut look = Self::default();
         let (own, held) = (own_functions(ast), held(ast));
-        let parts = Part::all(ast);
-        let roots = Roots::new(&parts, names);
-        let calls = Calls { names, own: &own, held: &held };
+        let parts = ScriptPart::all(ast);
+        let roots = ValueRoots::new(&parts, names);
+        let calls = CallableFunctions { names, own: &own, held: &held };
         for (number, part) in parts.iter().enumerate() {
             part.walk(&mut |path: &[ASTNode<'_>]| {
                 look.node(path, scan, &calls, (&roots, number));
@@ -126,7 +126,7 @@ impl Look {
             });
         }
         let dropped = lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
-        look.heed = Heed::new(ast, dropped);
+        look.heed = ResultUses::new(ast, dropped);
         meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {
             look.warnings.insert(place(position), failure(place(position), error));
@@ -148,7 +148,7 @@ impl Look {
     }
 
     /// Reports what only the text shows, and not the tree.
-    fn text(&mut self, scan: &Scan) {
+    fn text(&mut self, scan: &ScriptScan) {
         for &place in &scan.divisions {
             let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
             self.mistake(
@@ -211,11 +211,17 @@ impl Look {
         }
     }
 
-    pub(crate) fn mistake(&mut self, place: Place, error: Error) {
+    pub(crate) fn mistake(&mut self, place: ScriptPlace, error: Error) {
         self.mistakes.entry(place).or_insert_with(|| failure(place, error));
     }
 
-    fn node(&mut self, path: &[ASTNode<'_>], scan: &Scan, calls: &Calls<'_>, (roots, part): (&Roots, usize)) {
+    fn node(
+        &mut self,
+        path: &[ASTNode<'_>],
+        scan: &ScriptScan,
+        calls: &CallableFunctions<'_>,
+        (roots, part): (&ValueRoots, usize),
+    ) {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position))) => {
                 self.call(call, *position, calls);
@@ -248,7 +254,7 @@ impl Look {
                 }
                 self.in_place(path, call, *position, calls);
                 if let ("get", Some(Expr::StringConstant(name, at))) = (call.name.as_str(), call.args.first())
-                    && let Some(root @ Root::Result(..)) = roots.of(part, path)
+                    && let Some(root @ ValueRoot::Result(..)) = roots.of(part, path)
                 {
                     self.asked.push((place(*at), name.to_string(), root));
                 }
@@ -355,12 +361,12 @@ impl Look {
         }
         for (place, name) in read {
             let lack = match self.roots.get(&place) {
-                Some(Root::Args) if self.edits.at(place).is_some() => None,
+                Some(ValueRoot::Args) if self.edits.at(place).is_some() => None,
                 Some(_) if merged || named.contains_key(&name) => None,
                 // Only a misspelled argument is a mistake: any other may be read in a branch that is not taken without it.
-                Some(Root::Args) => args
+                Some(ValueRoot::Args) => args
                     .filter(|args| did_you_mean(&name, args.iter().map(String::as_str)).is_some())
-                    .and_then(|args| Root::Args.lacks(&name, args)),
+                    .and_then(|args| ValueRoot::Args.lacks(&name, args)),
                 Some(root) => root.surely_lacks(&name, &[]),
                 None => None,
             };
@@ -371,7 +377,7 @@ impl Look {
     }
 
     /// Reports an operation as a condition, if its result is not a boolean.
-    fn condition(&mut self, value: &Expr, calls: &Calls<'_>) {
+    fn condition(&mut self, value: &Expr, calls: &CallableFunctions<'_>) {
         let Expr::FnCall(call, position) = value else { return };
         if call.name == "!" {
             return call.args.iter().for_each(|value| self.condition(value, calls));
@@ -384,7 +390,7 @@ impl Look {
         }
     }
 
-    fn call(&mut self, call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
+    fn call(&mut self, call: &FnCallExpr, position: Position, calls: &CallableFunctions<'_>) {
         if call.is_operator_call() {
             if let Some(error) = added_late(call) {
                 self.mistake(place(position), error);
@@ -413,7 +419,7 @@ impl Look {
     }
 
     /// Replaces a method that changes in place by the one that returns a changed copy where the result is used, or reports a mistake.
-    fn in_place(&mut self, path: &[ASTNode<'_>], call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
+    fn in_place(&mut self, path: &[ASTNode<'_>], call: &FnCallExpr, position: Position, calls: &CallableFunctions<'_>) {
         let name = call.name.as_str();
         if calls.own.contains_key(name) || !is_used(path) {
             return;
@@ -428,7 +434,7 @@ impl Look {
     }
 
     /// Makes `m[key] == ()` ask whether the key exists.
-    fn asked_for_nothing(&mut self, call: &FnCallExpr, scan: &Scan) {
+    fn asked_for_nothing(&mut self, call: &FnCallExpr, scan: &ScriptScan) {
         if let ("==" | "!=", [one, other]) = (call.name.as_str(), call.args.as_slice()) {
             for (asked, nothing) in [(one, other), (other, one)] {
                 if matches!(nothing, Expr::Unit(_)) {
@@ -439,7 +445,7 @@ impl Look {
     }
 
     /// Makes the last field of a chain yield `()` if it is missing; a literal name only if `fields` is set.
-    fn lenient(&mut self, chain: &Expr, scan: &Scan, fields: bool) {
+    fn lenient(&mut self, chain: &Expr, scan: &ScriptScan, fields: bool) {
         match chain {
             Expr::Dot(parts, ..) => match &parts.rhs {
                 property @ Expr::Property(..) if fields => self.lenient_property(property),

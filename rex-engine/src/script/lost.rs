@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use super::calls::Calls;
-use super::copies::{Copy, Uses, is_part, mentions};
-use super::fields::{Roots, called, closure};
+use super::calls::CallableFunctions;
+use super::copies::{CopyReason, VariableUses, is_part, mentions};
+use super::fields::{ValueRoots, called, closure};
 use super::look::{is_plain, place, returns_a_copy, returns_nothing};
-use super::names::{Names, quoted};
-use super::parts::Part;
-use super::scan::Place;
+use super::names::{FunctionNames, quoted};
+use super::parts::ScriptPart;
+use super::scan::ScriptPlace;
 
 /// Methods that only return a value. Those that a script may call to see whether they fail are left out.
 const PURE: &[&str] = &[
@@ -54,10 +54,15 @@ const PURE: &[&str] = &[
     "values",
 ];
 
-pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
+pub(super) type ReportFn<'a> = &'a mut dyn FnMut(Position, Error);
 
 /// Reports lost values of a script; returns the places of its calls of operations whose results are not used.
-pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) -> BTreeSet<Place> {
+pub(super) fn find(
+    parts: &[ScriptPart<'_>],
+    roots: &ValueRoots,
+    calls: &CallableFunctions<'_>,
+    report: ReportFn<'_>,
+) -> BTreeSet<ScriptPlace> {
     let mut dropped = BTreeSet::new();
     let returns_changed: BTreeSet<_> =
         parts.iter().filter(|part| !part.is_closure() && returns_changed(part)).map(|part| part.name.clone()).collect();
@@ -65,7 +70,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
         parts.iter().filter(|part| part.is_closure() && is_idle(part)).map(|part| part.name.clone()).collect();
     for (at, part) in parts.iter().enumerate() {
         let names = part.params.iter().cloned().collect();
-        let mut lost = Lost {
+        let mut lost = LostChanges {
             calls,
             report,
             dropped: &mut dropped,
@@ -77,7 +82,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
         };
         let (mut count, mut number) = (0_usize, 0_usize);
         let own = roots.own_params(at, part);
-        let mut copies: Vec<_> = own.iter().map(|name| (Uses::of(name), Copy::Parameter)).collect();
+        let mut copies: Vec<_> = own.iter().map(|name| (VariableUses::of(name), CopyReason::Parameter)).collect();
         part.walk(&mut |path: &[ASTNode<'_>]| {
             count += usize::from(path.len() == 1);
             true
@@ -92,7 +97,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
                     if let Stmt::Var(parts, ..) = statement
                         && is_part(&parts.1)
                     {
-                        copies.push((Uses::of_parts(&parts.0.name), Copy::Variable));
+                        copies.push((VariableUses::of_parts(&parts.0.name), CopyReason::Variable));
                     }
                     lost.statement(statement, number == count, (&[], true));
                 }
@@ -109,9 +114,9 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
 }
 
 /// Returns whether a function changes one of its parameters, and ends with it.
-fn returns_changed(part: &Part<'_>) -> bool {
+fn returns_changed(part: &ScriptPart<'_>) -> bool {
     let (mut last, mut changed) = (None, BTreeSet::new());
-    let mut uses: Vec<_> = part.params.iter().map(|name| Uses::of(name)).collect();
+    let mut uses: Vec<_> = part.params.iter().map(|name| VariableUses::of(name)).collect();
     part.walk(&mut |path: &[ASTNode<'_>]| {
         if let [ASTNode::Stmt(statement)] = path {
             for uses in &mut uses {
@@ -134,7 +139,7 @@ fn returns_changed(part: &Part<'_>) -> bool {
 }
 
 /// Returns whether a closure only returns a value: it sets nothing, and calls only operators and methods without an effect.
-fn is_idle(part: &Part<'_>) -> bool {
+fn is_idle(part: &ScriptPart<'_>) -> bool {
     let mut idle = true;
     part.walk(&mut |path: &[ASTNode<'_>]| {
         idle &= match path.last() {
@@ -150,11 +155,11 @@ fn is_idle(part: &Part<'_>) -> bool {
     idle
 }
 
-struct Lost<'a> {
-    calls: &'a Calls<'a>,
-    report: Report<'a>,
+struct LostChanges<'a> {
+    calls: &'a CallableFunctions<'a>,
+    report: ReportFn<'a>,
     /// Calls of operations whose results are not used.
-    dropped: &'a mut BTreeSet<Place>,
+    dropped: &'a mut BTreeSet<ScriptPlace>,
     /// Functions that change a parameter and end with it.
     returns_changed: &'a BTreeSet<String>,
     /// Closures that only return a value.
@@ -166,7 +171,7 @@ struct Lost<'a> {
     before_loop: usize,
 }
 
-impl Lost<'_> {
+impl LostChanges<'_> {
     /// Checks a block, whose last statement is its value if that is used.
     fn block(&mut self, statements: &[Stmt], used: bool) {
         self.names.push(BTreeSet::new());
@@ -187,7 +192,7 @@ impl Lost<'_> {
             Stmt::While(parts, _) | Stmt::Do(parts, ..) => self.repeated(parts.body.statements(), false),
             Stmt::For(parts, _) => {
                 self.names.push([parts.0.name.to_string()].into());
-                self.changed(&parts.0.name, (parts.2.body.statements(), false), Copy::Entry);
+                self.changed(&parts.0.name, (parts.2.body.statements(), false), CopyReason::Entry);
                 self.repeated(parts.2.body.statements(), true);
                 self.names.pop();
             }
@@ -201,7 +206,7 @@ impl Lost<'_> {
                 let name = parts.0.name.as_str();
                 self.shadows(name, &parts.1, rest, parts.0.pos);
                 if is_part(&parts.1) {
-                    self.changed(name, (rest, value), Copy::Variable);
+                    self.changed(name, (rest, value), CopyReason::Variable);
                 }
                 if let Some(names) = self.names.last_mut() {
                     names.insert(name.to_owned());
@@ -242,8 +247,9 @@ impl Lost<'_> {
     }
 
     /// Reports a copy that is changed in some statements, if nothing reads it after that.
-    fn changed(&mut self, name: &str, (statements, used): (&[Stmt], bool), copy: Copy) {
-        let mut uses = if matches!(copy, Copy::Entry) { Uses::of(name) } else { Uses::of_parts(name) };
+    fn changed(&mut self, name: &str, (statements, used): (&[Stmt], bool), copy: CopyReason) {
+        let mut uses =
+            if matches!(copy, CopyReason::Entry) { VariableUses::of(name) } else { VariableUses::of_parts(name) };
         match statements.split_last().filter(|_| used) {
             Some((value, before)) => {
                 uses.block(before);
@@ -302,7 +308,7 @@ impl Lost<'_> {
         } else {
             let namespace = call.namespace.to_string();
             let tries = ["parse", "decode", "from"].iter().any(|word| name.contains(word));
-            Names::is_pure(&namespace) && !tries
+            FunctionNames::is_pure(&namespace) && !tries
         };
         if is_lost {
             (self.report)(position, lost(name));

@@ -6,11 +6,11 @@ use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Position, Stmt};
 
-use super::fields::Roots;
+use super::fields::ValueRoots;
 use super::look::place;
 use super::names::{list, quoted};
-use super::parts::Part;
-use super::scan::{Place, Scan};
+use super::parts::ScriptPart;
+use super::scan::{ScriptPlace, ScriptScan};
 
 /// The results of `type_of`.
 pub(super) const TYPES: &[&str] = &[
@@ -54,13 +54,18 @@ const OTHER_TYPES: &[(&str, &str)] = &[
 /// The length of the word `switch`.
 const SWITCH: u32 = 6;
 
-fn position_of((line, column): Place) -> Position {
+fn position_of((line, column): ScriptPlace) -> Position {
     let number = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
     Position::new(number(line), number(column))
 }
 
 /// Reports comparisons that never hold.
-pub(super) fn find(parts: &[Part<'_>], roots: &Roots, scan: &Scan, report: &mut dyn FnMut(Position, Error)) {
+pub(super) fn find(
+    parts: &[ScriptPart<'_>],
+    roots: &ValueRoots,
+    scan: &ScriptScan,
+    report: &mut dyn FnMut(Position, Error),
+) {
     let (caught, sets_code) = caught(parts);
     for (number, part) in parts.iter().enumerate() {
         let never = |value: &Expr, word: &str| {
@@ -131,7 +136,7 @@ fn listed<'a>(words: &Expr, value: &'a Expr) -> Vec<(&'a Expr, ImmutableString, 
 /// Reports comparisons of a field with a number in another notation than the field's.
 fn numbers(
     call: &FnCallExpr,
-    scan: &Scan,
+    scan: &ScriptScan,
     field: &dyn Fn(&Expr) -> Option<String>,
     report: &mut dyn FnMut(Position, Error),
 ) {
@@ -215,7 +220,7 @@ fn is_file_name(text: &str) -> bool {
 }
 
 /// Returns the names of caught errors, and whether the script makes errors with its own codes.
-fn caught(parts: &[Part<'_>]) -> (BTreeSet<String>, bool) {
+fn caught(parts: &[ScriptPart<'_>]) -> (BTreeSet<String>, bool) {
     let (mut names, mut sets_code) = (BTreeSet::new(), false);
     for part in parts {
         part.walk(&mut |path: &[ASTNode<'_>]| {
@@ -341,7 +346,7 @@ fn no_path(what: &str, word: &str) -> Option<Error> {
 }
 
 /// Finds text such as `"{name}"` and `"$name"`, where a variable has that name.
-fn unreplaced(parts: &[Part<'_>], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
+fn unreplaced(parts: &[ScriptPart<'_>], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
     for part in parts {
         part.walk(&mut |path: &[ASTNode<'_>]| {
             if let Some(ASTNode::Expr(Expr::StringConstant(text, position))) = path.last()
@@ -379,7 +384,7 @@ fn named<'v>(text: &str, variables: &'v BTreeSet<String>) -> Option<(String, &'v
 }
 
 /// Returns the names of the variables of a script.
-fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
+fn variables(parts: &[ScriptPart<'_>]) -> BTreeSet<String> {
     let mut names: BTreeSet<_> = parts.iter().flat_map(|part| part.params.iter().cloned()).collect();
     for part in parts {
         part.walk(&mut |path: &[ASTNode<'_>]| {
@@ -441,7 +446,7 @@ fn fraction(call: &FnCallExpr, quotients: &BTreeSet<String>) -> Option<Position>
 
 /// Returns warnings of divisions that are multiplied, as in `used / total * 100`: of two integers, that drops the rest first. Also of
 /// divisions that are compared with a fraction, and of texts that name a variable.
-pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> {
+pub(super) fn warnings(ast: &AST, parts: &[ScriptPart<'_>]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
     let quotients = quotients(ast);
     unreplaced(parts, &variables(parts), &mut found);

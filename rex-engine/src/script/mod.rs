@@ -28,32 +28,32 @@ use rex_core::{Error, Value};
 use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
-pub(crate) use fields::Root;
+pub(crate) use fields::ValueRoot;
 pub(crate) use look::{ASKED, CAUGHT, DIVIDED, JOINED, SLIPPED, SUBTRACTED, SWITCHED};
-pub(crate) use names::Names;
-use scan::Place;
+pub(crate) use names::FunctionNames;
+use scan::ScriptPlace;
 
 use crate::report::Failure;
 
 /// A script that can run.
-pub(crate) struct Script {
+pub(crate) struct CheckedScript {
     pub(crate) ast: AST,
     pub(crate) warnings: Vec<Failure>,
-    pub(crate) info: Info,
+    pub(crate) info: ErrorContext,
 }
 
 /// The information that explains errors of a script.
 #[derive(Default)]
-pub(crate) struct Info {
-    edits: edits::Edits,
-    roots: HashMap<Place, Root>,
-    heed: heed::Heed,
+pub(crate) struct ErrorContext {
+    edits: edits::ScriptEdits,
+    roots: HashMap<ScriptPlace, ValueRoot>,
+    heed: heed::ResultUses,
     operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
 /// A script that is not run: it does not parse, or it has mistakes.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) enum Refused {
+pub(crate) enum RefusedScript {
     Parse(rhai::ParseError),
     /// At least one mistake, in the order of their places.
     Mistakes(Vec<Failure>),
@@ -61,7 +61,7 @@ pub(crate) enum Refused {
 
 thread_local! {
     /// Words that are used as names, by place, in the script that this thread compiles.
-    static NAMES: std::cell::RefCell<HashMap<Place, String>> = std::cell::RefCell::default();
+    static NAMES: std::cell::RefCell<HashMap<ScriptPlace, String>> = std::cell::RefCell::default();
 }
 
 /// Makes an engine take words of the language for names where they can be nothing else.
@@ -76,33 +76,33 @@ pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
     });
 }
 
-impl Script {
+impl CheckedScript {
     /// Compiles and checks a script. `args` are the names of its arguments, if those are known.
     pub(crate) fn new(
         engine: &rhai::Engine,
-        names: &Names,
+        names: &FunctionNames,
         text: &str,
         scope: &Scope<'_>,
         args: Option<&[String]>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, RefusedScript> {
         let scan = scan::scan(text);
-        let ast = compile(engine, text, scope, scan.names.clone()).map_err(Refused::Parse)?;
-        let look = look::Look::new(&ast, &scan, names, args);
+        let ast = compile(engine, text, scope, scan.names.clone()).map_err(RefusedScript::Parse)?;
+        let look = look::ScriptCheck::new(&ast, &scan, names, args);
         let mut look = look;
         for (place, error) in literal::failures(engine, names, &ast) {
             look.mistake(place, error);
         }
         if !look.mistakes.is_empty() {
-            return Err(Refused::Mistakes(look.mistakes.into_values().collect()));
+            return Err(RefusedScript::Mistakes(look.mistakes.into_values().collect()));
         }
         let ast = if look.edits.is_empty() {
             ast
         } else {
             let text = look.edits.apply(text);
             let words = scan::scan(&text).names;
-            compile(engine, &text, scope, words).map_err(Refused::Parse)?
+            compile(engine, &text, scope, words).map_err(RefusedScript::Parse)?
         };
-        let info = Info { edits: look.edits, roots: look.roots, heed: look.heed, operations: look.operations };
+        let info = ErrorContext { edits: look.edits, roots: look.roots, heed: look.heed, operations: look.operations };
         Ok(Self { ast, warnings: look.warnings.into_values().collect(), info })
     }
 }
@@ -111,7 +111,7 @@ fn compile(
     engine: &rhai::Engine,
     text: &str,
     scope: &Scope<'_>,
-    words: HashMap<Place, String>,
+    words: HashMap<ScriptPlace, String>,
 ) -> Result<AST, rhai::ParseError> {
     NAMES.set(words);
     let ast = engine.compile_with_scope(scope, text);
@@ -119,7 +119,7 @@ fn compile(
     ast
 }
 
-impl Info {
+impl ErrorContext {
     /// Returns a failure with its place in the original script.
     pub(crate) fn placed(&self, failure: Failure) -> Failure {
         match (failure.line, failure.column) {
@@ -144,10 +144,10 @@ impl Info {
 
     /// Returns the warning for a caught error that the script ignores, if a mistake of the script caused it: not a missing value, and not
     /// an invalid number. Errors of Rex's own functions have no kind.
-    pub(crate) fn slipped(&self, kind: &str, error: Error, place: Place) -> Option<Failure> {
+    pub(crate) fn slipped(&self, kind: &str, error: Error, place: ScriptPlace) -> Option<Failure> {
         let place = self.edits.original(place);
         let is_slip = match kind {
-            "ErrorPropertyNotFound" => matches!(self.roots.get(&place), Some(Root::Result(..))),
+            "ErrorPropertyNotFound" => matches!(self.roots.get(&place), Some(ValueRoot::Result(..))),
             "" | "ErrorFunctionNotFound" | "ErrorMismatchDataType" | "ErrorDotExpr" | "ErrorIndexingType" => true,
             _ => false,
         };
@@ -156,7 +156,7 @@ impl Info {
     }
 
     /// Names the method that the script has at the place of an error, and not the one that is called for it.
-    pub(crate) fn as_written(&self, mut error: Error, place: Place) -> Error {
+    pub(crate) fn as_written(&self, mut error: Error, place: ScriptPlace) -> Error {
         if let Some((written, copy)) = self.edits.at(self.edits.original(place)).and_then(look::in_place) {
             let (from, to) = (format!("`{copy}"), format!("`{written}"));
             error.message = error.message.replace(&from, &to);

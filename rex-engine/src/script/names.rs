@@ -19,7 +19,7 @@ pub(crate) const NATIVES: &str = include_str!("natives.txt");
 const KEYWORDS: &[&str] =
     &["Fn", "call", "curry", "debug", "eval", "is_def_fn", "is_def_var", "is_shared", "print", "this", "type_of"];
 
-type Counts = BTreeSet<usize>;
+type ArgCounts = BTreeSet<usize>;
 
 /// The lines of the list, each as a name and its numbers, ordered by name.
 static PLAIN: LazyLock<Vec<(&str, &str)>> =
@@ -27,17 +27,17 @@ static PLAIN: LazyLock<Vec<(&str, &str)>> =
 
 /// The names of functions, each with the numbers of arguments that it takes. Each table is made when a script first needs it: to make
 /// all of them would take longer than a short script does.
-pub(crate) struct Names {
+pub(crate) struct FunctionNames {
     specs: Vec<&'static OpSpec>,
-    modules: OnceLock<Modules>,
-    operations: OnceLock<Operations>,
-    aliases: OnceLock<Operations>,
+    modules: OnceLock<ModuleTable>,
+    operations: OnceLock<OperationTable>,
+    aliases: OnceLock<OperationTable>,
 }
 
-type Modules = BTreeMap<&'static str, BTreeMap<&'static str, Counts>>;
-type Operations = BTreeMap<&'static str, &'static OpSpec>;
+type ModuleTable = BTreeMap<&'static str, BTreeMap<&'static str, ArgCounts>>;
+type OperationTable = BTreeMap<&'static str, &'static OpSpec>;
 
-impl Names {
+impl FunctionNames {
     pub(crate) fn new(operations: &[&'static dyn Operation]) -> Self {
         Self {
             specs: operations.iter().map(|operation| operation.spec()).collect(),
@@ -47,7 +47,7 @@ impl Names {
         }
     }
 
-    fn modules(&self) -> &Modules {
+    fn modules(&self) -> &ModuleTable {
         // Shielded: runs share it, so no run may be stopped while it makes it.
         self.modules.get_or_init(|| shielded(|| modules(&self.specs)))
     }
@@ -57,7 +57,7 @@ impl Names {
         self.aliases().get(name).copied()
     }
 
-    fn aliases(&self) -> &Operations {
+    fn aliases(&self) -> &OperationTable {
         let of = |spec: &&'static OpSpec| spec.aliases.iter().map(|alias| (*alias, *spec)).collect::<Vec<_>>();
         self.aliases.get_or_init(|| shielded(|| self.specs.iter().flat_map(of).collect()))
     }
@@ -70,14 +70,14 @@ impl Names {
     }
 
     /// Returns the functions of a namespace.
-    pub(crate) fn module(&self, namespace: &str) -> Option<&BTreeMap<&'static str, Counts>> {
+    pub(crate) fn module(&self, namespace: &str) -> Option<&BTreeMap<&'static str, ArgCounts>> {
         self.modules().get(namespace)
     }
 
     /// Returns the numbers of arguments that a function without a namespace takes; empty if it takes any.
-    pub(crate) fn plain(&self, name: &str) -> Option<Counts> {
+    pub(crate) fn plain(&self, name: &str) -> Option<ArgCounts> {
         if KEYWORDS.contains(&name) {
-            return Some(Counts::new());
+            return Some(ArgCounts::new());
         }
         let at = PLAIN.binary_search_by_key(&name, |(name, _)| name).ok()?;
         PLAIN.get(at).map(|(_, counts)| counts.split(' ').filter_map(|count| count.parse().ok()).collect())
@@ -156,8 +156,8 @@ impl Names {
     }
 }
 
-fn modules(specs: &[&'static OpSpec]) -> Modules {
-    let mut modules = Modules::new();
+fn modules(specs: &[&'static OpSpec]) -> ModuleTable {
+    let mut modules = ModuleTable::new();
     for (signature, _) in DOCS {
         let Some((name, parameters)) = signature.split_once(" -> ").and_then(|(call, _)| call.split_once('(')) else {
             continue;
@@ -233,9 +233,12 @@ mod tests {
     #[test]
     fn what_no_script_asks_for_is_not_made() {
         let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
-        let names = Names::new(OPS);
+        let names = FunctionNames::new(OPS);
         let made = |text: &str| {
-            assert!(crate::script::Script::new(&engine, &names, text, &rhai::Scope::new(), None).is_ok(), "{text}");
+            assert!(
+                crate::script::CheckedScript::new(&engine, &names, text, &rhai::Scope::new(), None).is_ok(),
+                "{text}"
+            );
             (names.operations.get().is_some(), names.modules.get().is_some())
         };
         assert_eq!(made("let x = 1; x + 2"), (false, false));

@@ -3,7 +3,7 @@
 use rhai::{AST, ASTNode, Module, Stmt};
 
 /// The statements of a script outside of functions, or one function or closure.
-pub(crate) struct Part<'a> {
+pub(crate) struct ScriptPart<'a> {
     /// The name; empty for the script itself.
     pub(crate) name: String,
     pub(crate) params: Vec<String>,
@@ -13,7 +13,7 @@ pub(crate) struct Part<'a> {
     function: Option<AST>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> ScriptPart<'a> {
     /// Returns the parts of a script, the script itself first.
     pub(crate) fn all(ast: &'a AST) -> Vec<Self> {
         let script = Self { name: String::new(), params: Vec::new(), statements: ast.statements(), function: None };

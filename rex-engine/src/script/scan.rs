@@ -5,47 +5,47 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// A line and a column, each from 1; the column in characters.
-pub(crate) type Place = (u32, u32);
+pub(crate) type ScriptPlace = (u32, u32);
 
 /// Information about the text of a script, by place.
 #[derive(Debug, Default)]
-pub(crate) struct Scan {
+pub(crate) struct ScriptScan {
     /// Words after `.` or `::`, and keys of maps: they are names there, even if they are words of the language.
-    pub(crate) names: HashMap<Place, String>,
+    pub(crate) names: HashMap<ScriptPlace, String>,
     /// The closing bracket of each `[`.
-    pub(crate) closing: HashMap<Place, Place>,
+    pub(crate) closing: HashMap<ScriptPlace, ScriptPlace>,
     /// Each `${` in double quotes, where it is text.
-    pub(crate) dollars: Vec<Place>,
+    pub(crate) dollars: Vec<ScriptPlace>,
     /// Each `\n` in backticks, where it is two characters.
-    pub(crate) escapes: Vec<Place>,
+    pub(crate) escapes: Vec<ScriptPlace>,
     /// Each `//` that looks like a division.
-    pub(crate) divisions: Vec<Place>,
+    pub(crate) divisions: Vec<ScriptPlace>,
     /// Each `switch` with its cases.
-    pub(crate) switches: Vec<Switch>,
+    pub(crate) switches: Vec<SwitchCases>,
     /// Each `=+`, and each `=-` with a blank after it: `+=` and `-=` were meant.
-    pub(crate) reversed: Vec<(Place, char)>,
+    pub(crate) reversed: Vec<(ScriptPlace, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
-    pub(crate) prefixed: HashSet<Place>,
+    pub(crate) prefixed: HashSet<ScriptPlace>,
     /// Each `{}` where a value is expected: an empty block, whose value is `()`.
-    pub(crate) empties: Vec<Place>,
+    pub(crate) empties: Vec<ScriptPlace>,
     /// Each number with a zero before it: `0644`.
-    pub(crate) zeros: Vec<Place>,
+    pub(crate) zeros: Vec<ScriptPlace>,
     /// Each number of milliseconds in a script without a name for milliseconds: `24 * 3600 * 1000`.
-    pub(crate) millis: BTreeSet<Place>,
+    pub(crate) millis: BTreeSet<ScriptPlace>,
     /// Each operator after `??` and a literal: `x ?? 0 + 1`.
-    pub(crate) defaults: Vec<(Place, char)>,
+    pub(crate) defaults: Vec<(ScriptPlace, char)>,
 }
 
 /// A `switch`, and the kinds of the literals in its cases.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Switch {
+pub(crate) struct SwitchCases {
     /// The end of the word.
-    pub(crate) start: Place,
+    pub(crate) start: ScriptPlace,
     /// The bracket that opens the cases.
-    pub(crate) open: Place,
+    pub(crate) open: ScriptPlace,
     pub(crate) kinds: BTreeSet<&'static str>,
     /// The texts among the cases.
-    pub(crate) texts: Vec<(Place, String)>,
+    pub(crate) texts: Vec<(ScriptPlace, String)>,
 }
 
 /// Words of the language that can also be names: Rhai reserves them, or gives them a meaning only where no name can be.
@@ -109,20 +109,20 @@ const CALLED: &[&str] = &["call", "curry", "debug", "eval", "is_shared", "print"
 
 /// An open bracket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Open {
+enum OpenBracket {
     Map,
     Block,
     /// The cases of the `switch` of this number, and whether the pattern of a case is being read.
     Cases(usize, bool),
     Round,
-    Square(Place),
+    Square(ScriptPlace),
     /// `${` of an interpolated text.
     Interpolation,
 }
 
 /// The part of a default, and of what follows it, that was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Default {
+enum DefaultState {
     None,
     /// `?`
     Half,
@@ -133,7 +133,7 @@ enum Default {
 }
 
 /// Scans a script. One that does not parse is scanned as far as possible: Rhai's parser reports the error.
-pub(crate) fn scan(text: &str) -> Scan {
+pub(crate) fn scan(text: &str) -> ScriptScan {
     let mut scanner = Scanner {
         chars: text.chars().peekable(),
         place: (1, 1),
@@ -142,11 +142,11 @@ pub(crate) fn scan(text: &str) -> Scan {
         before: None,
         kind: None,
         text: None,
-        default: Default::None,
+        default: DefaultState::None,
         asked: Vec::new(),
         product: (false, false),
         has_millis: false,
-        found: Scan::default(),
+        found: ScriptScan::default(),
     };
     scanner.code();
     if scanner.has_millis {
@@ -157,8 +157,8 @@ pub(crate) fn scan(text: &str) -> Scan {
 
 struct Scanner<'t> {
     chars: Peekable<Chars<'t>>,
-    place: Place,
-    open: Vec<Open>,
+    place: ScriptPlace,
+    open: Vec<OpenBracket>,
     /// The last character of code that is not blank, and its line.
     last: Option<(char, u32)>,
     /// The character of code before `last`.
@@ -166,16 +166,16 @@ struct Scanner<'t> {
     /// The kind of the last token, if it is a literal.
     kind: Option<&'static str>,
     /// The last text, if it is the last token.
-    text: Option<(Place, String)>,
+    text: Option<(ScriptPlace, String)>,
     /// The part of `?? 0 +` that was read.
-    default: Default,
+    default: DefaultState,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
-    asked: Vec<(usize, Place)>,
+    asked: Vec<(usize, ScriptPlace)>,
     /// Two flags of the product that is being read: it has the factor 1000, and it has one that makes seconds of longer times.
     product: (bool, bool),
     /// True if the script has a name for milliseconds.
     has_millis: bool,
-    found: Scan,
+    found: ScriptScan,
 }
 
 impl Scanner<'_> {
@@ -226,24 +226,24 @@ impl Scanner<'_> {
                 }
                 '#' if self.chars.peek() == Some(&'{') => {
                     self.next();
-                    self.open.push(Open::Map);
+                    self.open.push(OpenBracket::Map);
                 }
                 '=' => self.reversed(place),
                 '#' => self.raw(),
                 '{' => self.block(place),
-                '(' => self.open.push(Open::Round),
-                '[' => self.open.push(Open::Square(place)),
-                '}' if self.open.pop() == Some(Open::Interpolation) => self.text(),
+                '(' => self.open.push(OpenBracket::Round),
+                '[' => self.open.push(OpenBracket::Square(place)),
+                '}' if self.open.pop() == Some(OpenBracket::Interpolation) => self.text(),
                 ')' => drop(self.open.pop()),
                 ']' => {
-                    if let Some(Open::Square(start)) = self.open.pop() {
+                    if let Some(OpenBracket::Square(start)) = self.open.pop() {
                         self.found.closing.insert(start, place);
                     }
                 }
                 _ => {}
             }
             // After these, the pattern of the next case begins.
-            if let (',' | '}', Some(Open::Cases(_, naming))) = (char, self.open.last_mut()) {
+            if let (',' | '}', Some(OpenBracket::Cases(_, naming))) = (char, self.open.last_mut()) {
                 *naming = true;
             }
             self.ends_with(char, place);
@@ -251,7 +251,7 @@ impl Scanner<'_> {
     }
 
     /// Records an assignment with its sign on the wrong side.
-    fn reversed(&mut self, place: Place) {
+    fn reversed(&mut self, place: ScriptPlace) {
         let is_operator = self.last.is_some_and(|(char, _)| "=!<>+-*/%&|^".contains(char));
         let mut rest = self.chars.clone();
         match (rest.next(), rest.next()) {
@@ -262,7 +262,7 @@ impl Scanner<'_> {
     }
 
     /// Opens a block, or the cases of the `switch` before it.
-    fn block(&mut self, place: Place) {
+    fn block(&mut self, place: ScriptPlace) {
         let is_value = self.last.is_some_and(|(char, _)| "=(,[:".contains(char));
         if is_value && self.chars.clone().find(|char| !char.is_whitespace()) == Some('}') {
             self.found.empties.push(place);
@@ -270,10 +270,10 @@ impl Scanner<'_> {
         let depth = self.open.len();
         self.open.push(match self.asked.pop_if(|(at, _)| *at == depth) {
             Some((_, start)) => {
-                self.found.switches.push(Switch { start, open: place, ..Switch::default() });
-                Open::Cases(self.found.switches.len() - 1, true)
+                self.found.switches.push(SwitchCases { start, open: place, ..SwitchCases::default() });
+                OpenBracket::Cases(self.found.switches.len() - 1, true)
             }
-            None => Open::Block,
+            None => OpenBracket::Block,
         });
     }
 
@@ -301,23 +301,23 @@ impl Scanner<'_> {
     }
 
     /// Records an operator that comes after `??` and a literal.
-    fn default_value(&mut self, char: char, place: Place) {
+    fn default_value(&mut self, char: char, place: ScriptPlace) {
         self.default = match (self.default, char) {
-            (Default::Half, '?') => Default::Asked,
-            (_, '?') => Default::Half,
-            (Default::Asked, '-') => Default::Asked,
-            (Default::Asked, '0'..='9' | '"' | '`') => Default::Given,
-            (Default::Given, '+' | '-' | '*' | '/' | '%' | '<' | '>') => {
+            (DefaultState::Half, '?') => DefaultState::Asked,
+            (_, '?') => DefaultState::Half,
+            (DefaultState::Asked, '-') => DefaultState::Asked,
+            (DefaultState::Asked, '0'..='9' | '"' | '`') => DefaultState::Given,
+            (DefaultState::Given, '+' | '-' | '*' | '/' | '%' | '<' | '>') => {
                 self.found.defaults.push((place, char));
-                Default::None
+                DefaultState::None
             }
-            _ => Default::None,
+            _ => DefaultState::None,
         };
     }
 
     /// Records a literal as a case, if the pattern of a case is being read; `more` says whether the case has more values.
     fn cased(&mut self, more: bool) {
-        let Some(Open::Cases(number, naming)) = self.open.last_mut() else { return };
+        let Some(OpenBracket::Cases(number, naming)) = self.open.last_mut() else { return };
         if let (true, Some(kind), Some(switch)) = (*naming, self.kind, self.found.switches.get_mut(*number)) {
             switch.kinds.insert(kind);
             switch.texts.extend(self.text.take().filter(|_| kind == "text"));
@@ -325,12 +325,12 @@ impl Scanner<'_> {
         *naming &= more;
     }
 
-    fn ends_with(&mut self, char: char, place: Place) {
+    fn ends_with(&mut self, char: char, place: ScriptPlace) {
         self.before = self.last.map(|(char, _)| char);
         self.last = Some((char, place.0));
     }
 
-    fn word(&mut self, place: Place) {
+    fn word(&mut self, place: ScriptPlace) {
         let mut word = String::new();
         while let Some(&char) = self.chars.peek() {
             if char != '_' && !char.is_alphanumeric() {
@@ -344,7 +344,7 @@ impl Scanner<'_> {
         let is_called = || self.chars.clone().find(|char| !char.is_whitespace()) == Some('(');
         let is_word = WORDS.contains(&word.as_str()) || CALLED.contains(&word.as_str()) && !is_called();
         let name = is_word && (after || self.is_key());
-        self.default = Default::None;
+        self.default = DefaultState::None;
         self.has_millis |= word.ends_with("ms") || word.contains("milli");
         if word == "if" {
             self.cased(false);
@@ -362,11 +362,11 @@ impl Scanner<'_> {
     fn is_key(&self) -> bool {
         let starts = matches!(self.last, Some(('{' | ',' | '#', _)));
         let mut rest = self.chars.clone().skip_while(|char| char.is_whitespace());
-        self.open.last() == Some(&Open::Map) && starts && rest.next() == Some(':') && rest.next() != Some(':')
+        self.open.last() == Some(&OpenBracket::Map) && starts && rest.next() == Some(':') && rest.next() != Some(':')
     }
 
     /// Reads a number after its first digit. A dot belongs to it if a digit comes after the dot.
-    fn number(&mut self, first: char, place: Place) {
+    fn number(&mut self, first: char, place: ScriptPlace) {
         let mut digits = String::from(first);
         while let Some(&char) = self.chars.peek() {
             let more = self.chars.clone().nth(1);
@@ -391,7 +391,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn quoted(&mut self, start: Place) {
+    fn quoted(&mut self, start: ScriptPlace) {
         let mut text = String::new();
         loop {
             let place = self.place;
@@ -427,7 +427,7 @@ impl Scanner<'_> {
                     }
                 }
                 Some('$') if self.eat('{') => {
-                    self.open.push(Open::Interpolation);
+                    self.open.push(OpenBracket::Interpolation);
                     return;
                 }
                 Some(_) => {}
@@ -473,7 +473,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn line_comment(&mut self, place: Place) {
+    fn line_comment(&mut self, place: ScriptPlace) {
         let mut comment = String::new();
         while let Some(&char) = self.chars.peek() {
             if char == '\n' {

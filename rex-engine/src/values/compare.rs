@@ -60,22 +60,22 @@ fn compare(
         }),
         // No order holds with NaN.
         (_, Ok(None)) if is_number(&one) && is_number(&other) => Ok(false),
-        ("==" | "!=", Err(Kinds::Nothing)) => Ok((one.is_unit() && other.is_unit()) == (operator == "==")),
+        ("==" | "!=", Err(OrderMismatch::Nothing)) => Ok((one.is_unit() && other.is_unit()) == (operator == "==")),
         _ => active::native(context.call_position(), || Err(mismatch(operator, &one, &other))),
     }
 }
 
 /// The reason that two values have no order.
-enum Kinds {
+enum OrderMismatch {
     /// At least one value is `()`.
     Nothing,
     Different,
 }
 
 /// Returns the order of two values of one kind; `None` if they have none, and are not equal.
-fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, Kinds> {
+fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, OrderMismatch> {
     if one.is_unit() || other.is_unit() {
-        return Err(Kinds::Nothing);
+        return Err(OrderMismatch::Nothing);
     }
     if let (Ok(one), Ok(other)) = (one.as_int(), other.as_int()) {
         return Ok(Some(one.cmp(&other)));
@@ -94,7 +94,7 @@ fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, Kinds> {
     }
     match (one.read_lock::<Blob>(), other.read_lock::<Blob>()) {
         (Some(one), Some(other)) => Ok(Some(one.cmp(&other))),
-        _ => Err(Kinds::Different),
+        _ => Err(OrderMismatch::Different),
     }
 }
 

@@ -4,13 +4,11 @@
 use rex_core::{Code, Error};
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, FuncRegistration, INT, Map, Module, NativeCallContext};
 
-use super::{kind, named};
+use super::{RhaiResult, kind, named};
 use crate::active;
 
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
 /// A function to call with each value as its argument and as `this`; with the index as well, or with neither, if it takes that.
-pub(super) struct Each<'a> {
+pub(super) struct EachCall<'a> {
     function: &'a FnPtr,
     context: &'a NativeCallContext<'a>,
     /// The number of arguments that the function takes, known after the first call.
@@ -18,12 +16,12 @@ pub(super) struct Each<'a> {
     number: INT,
 }
 
-impl<'a> Each<'a> {
+impl<'a> EachCall<'a> {
     pub(super) fn new(function: &'a FnPtr, context: &'a NativeCallContext<'a>) -> Self {
         Self { function, context, takes: None, number: 0 }
     }
 
-    pub(super) fn call(&mut self, value: &mut Dynamic) -> Fallible<Dynamic> {
+    pub(super) fn call(&mut self, value: &mut Dynamic) -> RhaiResult<Dynamic> {
         let number = self.number;
         self.number += 1;
         let known = self.takes.map(|takes| [takes]);
@@ -46,13 +44,13 @@ impl<'a> Each<'a> {
     }
 
     /// Returns whether the function returns `true` for a value; a result that is not a boolean is an error.
-    pub(super) fn holds(&mut self, value: &mut Dynamic) -> Fallible<bool> {
+    pub(super) fn holds(&mut self, value: &mut Dynamic) -> RhaiResult<bool> {
         let answer = self.call(value)?;
         yes(self.context, &answer)
     }
 }
 
-fn yes(context: &NativeCallContext<'_>, answer: &Dynamic) -> Fallible<bool> {
+fn yes(context: &NativeCallContext<'_>, answer: &Dynamic) -> RhaiResult<bool> {
     answer.as_bool().map_err(|_| {
         let message = format!(
             "the function of `{}` says `true` or `false`, this one returned {}",
@@ -77,12 +75,12 @@ fn position(
     list: &mut Array,
     function: &FnPtr,
     start: INT,
-) -> Fallible<Option<usize>> {
+) -> RhaiResult<Option<usize>> {
     let first = match start {
         ..0 => list.len().saturating_sub(usize::try_from(start.unsigned_abs()).unwrap_or(usize::MAX)),
         _ => usize::try_from(start).unwrap_or(usize::MAX),
     };
-    let mut each = Each::new(function, context);
+    let mut each = EachCall::new(function, context);
     each.number = INT::try_from(first).unwrap_or(INT::MAX);
     for (index, value) in list.iter_mut().enumerate().skip(first) {
         if each.holds(value)? {
@@ -92,19 +90,19 @@ fn position(
     Ok(None)
 }
 
-fn index_of(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr, start: INT) -> Fallible<INT> {
+fn index_of(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr, start: INT) -> RhaiResult<INT> {
     let index = position(context, list, function, start)?;
     Ok(index.map_or(-1, |index| INT::try_from(index).unwrap_or(INT::MAX)))
 }
 
-fn find(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr, start: INT) -> Fallible<Dynamic> {
+fn find(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr, start: INT) -> RhaiResult<Dynamic> {
     let index = position(context, list, function, start)?;
     Ok(index.and_then(|index| list.get(index).cloned()).unwrap_or(Dynamic::UNIT))
 }
 
 /// Splits a list into the values for which a function holds, and the others.
-fn parted(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -> Fallible<(Array, Array)> {
-    let mut each = Each::new(function, context);
+fn parted(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -> RhaiResult<(Array, Array)> {
+    let mut each = EachCall::new(function, context);
     let (mut kept, mut others) = (Array::new(), Array::new());
     for value in list {
         let holds = each.holds(value)?;
@@ -114,7 +112,7 @@ fn parted(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -
 }
 
 /// Splits a map by a function that takes a key and its value.
-pub(super) fn parted_map(context: &NativeCallContext<'_>, map: &Map, function: &FnPtr) -> Fallible<(Map, Map)> {
+pub(super) fn parted_map(context: &NativeCallContext<'_>, map: &Map, function: &FnPtr) -> RhaiResult<(Map, Map)> {
     let (mut kept, mut others) = (Map::new(), Map::new());
     for (key, value) in map {
         let answer = function.call_raw(context, None, [key.as_str().into(), value.clone()])?;
@@ -132,7 +130,7 @@ pub(super) fn register(module: &mut Module) {
     }
     methods! { pure: true;
         "filter": |context, list: Array, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             let mut kept = Array::new();
             for value in list {
                 if each.holds(value)? {
@@ -143,7 +141,7 @@ pub(super) fn register(module: &mut Module) {
         };
         "some": |context, list: Array, function: FnPtr| position(&context, list, &function, 0).map(|index| index.is_some());
         "all": |context, list: Array, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             for value in list {
                 if !each.holds(value)? {
                     return Ok::<_, Box<EvalAltResult>>(false);
@@ -158,7 +156,7 @@ pub(super) fn register(module: &mut Module) {
     }
     methods! { pure: false;
         "for_each": |context, list: Array, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             list.iter_mut().try_for_each(|value| each.call(value).map(drop))
         };
         "retain": |context, list: Array, function: FnPtr| {

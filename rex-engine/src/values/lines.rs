@@ -5,29 +5,28 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::Error;
-use rex_sdk::Lines;
-use rex_sdk::lines::Reading;
+use rex_sdk::FileLines;
+use rex_sdk::lines::LinesReading;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, INT, Module, NativeCallContext, Position};
 
-use super::each::Each;
-use crate::active::{self, Active};
-
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
+use super::RhaiResult;
+use super::each::EachCall;
+use crate::active::{self, ActiveRun};
 
 /// The lines of an open file.
 #[derive(Clone)]
 pub(crate) struct ScriptLines {
-    lines: Lines,
-    active: Arc<Active>,
-    state: Arc<Mutex<State>>,
+    lines: FileLines,
+    active: Arc<ActiveRun>,
+    state: Arc<Mutex<LinesState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct LinesState {
     /// The number of lines, once they were counted.
     count: Option<u64>,
     /// The reader of the line last taken by index, and the index of its next line: a search need not begin at the start.
-    cursor: Option<(Reading, u64)>,
+    cursor: Option<(LinesReading, u64)>,
 }
 
 impl fmt::Debug for ScriptLines {
@@ -37,13 +36,13 @@ impl fmt::Debug for ScriptLines {
 }
 
 /// One pass over the lines.
-struct Pass {
-    reading: Reading,
-    active: Arc<Active>,
+struct LinesPass {
+    reading: LinesReading,
+    active: Arc<ActiveRun>,
 }
 
-impl Iterator for Pass {
-    type Item = Fallible<Dynamic>;
+impl Iterator for LinesPass {
+    type Item = RhaiResult<Dynamic>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match active::native(Position::NONE, || self.reading.next(&self.active.run).transpose()) {
@@ -54,15 +53,15 @@ impl Iterator for Pass {
 }
 
 impl ScriptLines {
-    pub(crate) fn new(lines: Lines, active: Arc<Active>) -> Self {
+    pub(crate) fn new(lines: FileLines, active: Arc<ActiveRun>) -> Self {
         Self { lines, active, state: Arc::default() }
     }
 
-    fn pass(&self) -> Pass {
-        Pass { reading: self.lines.read(), active: self.active.clone() }
+    fn pass(&self) -> LinesPass {
+        LinesPass { reading: self.lines.read(), active: self.active.clone() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LinesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -73,11 +72,11 @@ impl ScriptLines {
     }
 
     /// Returns all lines as a list.
-    pub(crate) fn array(&self) -> Fallible<Array> {
+    pub(crate) fn array(&self) -> RhaiResult<Array> {
         self.pass().collect()
     }
 
-    fn count(&self) -> Fallible<u64> {
+    fn count(&self) -> RhaiResult<u64> {
         if let Some(count) = self.state().count {
             return Ok(count);
         }
@@ -89,16 +88,16 @@ impl ScriptLines {
         Ok(count)
     }
 
-    fn len(&self) -> Fallible<INT> {
+    fn len(&self) -> RhaiResult<INT> {
         self.count().map(|count| INT::try_from(count).unwrap_or(INT::MAX))
     }
 
-    fn is_empty(&self) -> Fallible<bool> {
+    fn is_empty(&self) -> RhaiResult<bool> {
         self.pass().next().transpose().map(|line| line.is_none())
     }
 
     /// Returns the line at an index, counted from the end if negative.
-    fn at(&self, index: INT, position: Position) -> Fallible<Dynamic> {
+    fn at(&self, index: INT, position: Position) -> RhaiResult<Dynamic> {
         let wanted = if index < 0 { self.len()?.saturating_add(index) } else { index };
         let outside = || {
             let count = usize::try_from(self.count()?).unwrap_or(usize::MAX);
@@ -120,7 +119,7 @@ impl ScriptLines {
 }
 
 /// Replaces the lines of a file by a list; returns any other value unchanged.
-pub(crate) fn collected(value: Dynamic) -> Fallible<Dynamic> {
+pub(crate) fn collected(value: Dynamic) -> RhaiResult<Dynamic> {
     match value.read_lock::<ScriptLines>().map(|lines| lines.clone()) {
         Some(lines) => lines.array().map(Dynamic::from_array),
         None => Ok(value),
@@ -166,30 +165,30 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
             find(lines, |line| Ok(line.as_immutable_string_ref().is_ok_and(|line| line.as_str() == wanted))).map(|found| found.is_some())
         };
         "filter": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             lines.pass().filter_map(|line| match line.and_then(|mut line| Ok((each.holds(&mut line)?, line))) {
                 Ok((holds, line)) => holds.then_some(Ok(line)),
                 Err(error) => Some(Err(error)),
-            }).collect::<Fallible<Array>>()
+            }).collect::<RhaiResult<Array>>()
         };
         "map": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
-            lines.pass().map(|line| each.call(&mut line?)).collect::<Fallible<Array>>()
+            let mut each = EachCall::new(&function, &context);
+            lines.pass().map(|line| each.call(&mut line?)).collect::<RhaiResult<Array>>()
         };
         "for_each": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             lines.pass().try_for_each(|line| each.call(&mut line?).map(drop))
         };
         "some": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             find(lines, |line| each.holds(line)).map(|found| found.is_some())
         };
         "all": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             find(lines, |line| each.holds(line).map(|holds| !holds)).map(|found| found.is_none())
         };
         "find": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut each = Each::new(&function, &context);
+            let mut each = EachCall::new(&function, &context);
             find(lines, |line| each.holds(line)).map(|found| found.unwrap_or(Dynamic::UNIT))
         };
         "reduce": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr, start: Dynamic| {
@@ -199,7 +198,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
 }
 
 /// Returns the first line for which a function holds.
-fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> Fallible<bool>) -> Fallible<Option<Dynamic>> {
+fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> RhaiResult<bool>) -> RhaiResult<Option<Dynamic>> {
     for line in lines.pass() {
         let mut line = line?;
         if holds(&mut line)? {
@@ -210,7 +209,7 @@ fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> Fallible<boo
 }
 
 /// Returns the lines as text, as a list prints.
-fn text(context: &NativeCallContext<'_>, lines: &ScriptLines) -> Fallible<String> {
+fn text(context: &NativeCallContext<'_>, lines: &ScriptLines) -> RhaiResult<String> {
     let mut array = Dynamic::from_array(lines.array()?);
     let text = context.call_native_fn_raw("to_string", true, &mut [&mut array])?;
     text.into_string().map_err(|_| {

@@ -11,10 +11,8 @@ use rhai::{
 };
 
 use super::lines::{self, ScriptLines, collected};
-use super::{compare, each, kind, lists_of, named};
+use super::{RhaiResult, compare, each, kind, lists_of, named};
 use crate::{active, script};
-
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers functions; those that are pure take their receiver by reference and leave it unchanged.
 macro_rules! functions {
@@ -55,7 +53,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
 }
 
 /// Returns an iterator that fails.
-fn no_list(message: &str, help: &str) -> Box<dyn Iterator<Item = Fallible<Dynamic>>> {
+fn no_list(message: &str, help: &str) -> Box<dyn Iterator<Item = RhaiResult<Dynamic>>> {
     let error = Error::new(Code::Script, message).with_help(help);
     Box::new(std::iter::once(Err(active::failed(error, Position::NONE))))
 }
@@ -73,7 +71,7 @@ fn list_error(map: &Map, name: &str) -> Option<Error> {
 
 /// Registers functions of maps that a script means for the list in a result.
 fn results(module: &mut Module) {
-    fn checked<T>(context: &NativeCallContext<'_>, map: &Map, value: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    fn checked<T>(context: &NativeCallContext<'_>, map: &Map, value: impl FnOnce() -> RhaiResult<T>) -> RhaiResult<T> {
         match list_error(map, context.fn_name()) {
             Some(error) => Err(active::failed(error, context.call_position())),
             None => value(),
@@ -91,7 +89,7 @@ fn results(module: &mut Module) {
             let entries = map.iter().map(|(key, value)| {
                 Ok((key.clone(), function.call_raw(&context, None, [key.as_str().into(), value.clone()])?))
             });
-            entries.collect::<Fallible<Map>>()
+            entries.collect::<RhaiResult<Map>>()
         });
         "filter": |context: NativeCallContext<'_>, map: &mut Map, function: FnPtr| checked(&context, map, || {
             each::parted_map(&context, map, &function).map(|(kept, _)| kept)
@@ -100,7 +98,7 @@ fn results(module: &mut Module) {
 }
 
 /// Returns whether a value is in a list that holds values of its kind.
-fn contains(context: &NativeCallContext<'_>, list: &mut Array, wanted: &Dynamic) -> Fallible<bool> {
+fn contains(context: &NativeCallContext<'_>, list: &mut Array, wanted: &Dynamic) -> RhaiResult<bool> {
     let mut mismatch = None;
     let mut comparable = wanted.is_unit() || list.is_empty();
     for value in list.iter_mut() {
@@ -200,7 +198,7 @@ fn sign(difference: FLOAT) -> INT {
 }
 
 /// Sorts by a function of two values that returns their order as a number, or whether the first comes first.
-fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -> Fallible<Array> {
+fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -> RhaiResult<Array> {
     let mut failed = None;
     let sort = || {
         list.sort_by(|one, other| {
@@ -250,7 +248,7 @@ pub(crate) fn comparer_error() -> Error {
 }
 
 /// Sorts values of one kind by their own order.
-fn in_order(context: &NativeCallContext<'_>, list: &mut Array, descending: bool) -> Fallible<Array> {
+fn in_order(context: &NativeCallContext<'_>, list: &mut Array, descending: bool) -> RhaiResult<Array> {
     let number = |value: &Dynamic| matches!(kind(value), "int" | "float");
     let first = list.first().map_or("nothing", kind);
     if let Some(other) =
@@ -283,7 +281,7 @@ fn in_order(context: &NativeCallContext<'_>, list: &mut Array, descending: bool)
 }
 
 /// Leaves out each value that equals the one before it.
-fn deduped(context: &NativeCallContext<'_>, list: &Array) -> Fallible<Array> {
+fn deduped(context: &NativeCallContext<'_>, list: &Array) -> RhaiResult<Array> {
     let mut kept = Array::new();
     for value in list {
         let (mut one, mut other) = (kept.last().cloned().unwrap_or(Dynamic::UNIT), value.clone());
@@ -296,7 +294,7 @@ fn deduped(context: &NativeCallContext<'_>, list: &Array) -> Fallible<Array> {
     Ok(kept)
 }
 
-fn joined(context: &NativeCallContext<'_>, list: &Array, between: &str) -> Fallible<String> {
+fn joined(context: &NativeCallContext<'_>, list: &Array, between: &str) -> RhaiResult<String> {
     let mut text = String::new();
     for (number, value) in list.iter().enumerate() {
         if number > 0 {
@@ -314,7 +312,7 @@ fn joined(context: &NativeCallContext<'_>, list: &Array, between: &str) -> Falli
 }
 
 /// Ends the script with success. A number other than 0, or a text, is an error: other languages fail with it.
-fn exit(context: &NativeCallContext<'_>, value: Dynamic) -> Fallible<()> {
+fn exit(context: &NativeCallContext<'_>, value: Dynamic) -> RhaiResult<()> {
     match kind(&value) {
         "nothing" => {}
         "int" if value.as_int() == Ok(0) => return Err(EvalAltResult::Exit(Dynamic::UNIT, Position::NONE).into()),

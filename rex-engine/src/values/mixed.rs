@@ -4,10 +4,8 @@ use rex_core::{Code, Error};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
 
 use super::lines::collected;
-use super::{kind, named};
+use super::{RhaiResult, kind, named};
 use crate::{active, script};
-
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     macro_rules! joins {
@@ -42,7 +40,7 @@ fn joined(
     text: &str,
     number: &Dynamic,
     join: impl Fn(&str, &Dynamic) -> String,
-) -> Fallible<String> {
+) -> RhaiResult<String> {
     let joined = join(text, number);
     if !is_number(text) {
         return Ok(joined);
@@ -53,7 +51,7 @@ fn joined(
 }
 
 /// Implements `+` where a text may be joined: Rhai's own `+` of a text and nothing, which cannot be replaced, returns the text.
-fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
+fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiResult<Dynamic> {
     if one.is_string() && other.is_unit() || one.is_unit() && other.is_string() {
         nothing_joined(&context)?;
     }
@@ -71,7 +69,7 @@ fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallibl
 }
 
 /// Does what `-` does, except for two texts that are numbers: Rhai's `-` removes the second from the first.
-fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
+fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiResult<Dynamic> {
     if let (Ok(one), Ok(other)) = (one.as_immutable_string_ref(), other.as_immutable_string_ref())
         && is_number(&one)
         && is_number(&other)
@@ -93,7 +91,7 @@ fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallib
 }
 
 /// Does what `/` does, and warns if a quotient of two integers is 0 because its rest is dropped.
-fn divide(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
+fn divide(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiResult<Dynamic> {
     if let (Ok(part), Ok(whole)) = (one.as_int(), other.as_int())
         && part != 0
         && part.unsigned_abs() < whole.unsigned_abs()
@@ -107,7 +105,7 @@ fn divide(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Falli
 }
 
 /// Fails a join of a text and nothing: its result could be the name of a file that lacks its middle.
-fn nothing_joined(context: &NativeCallContext<'_>) -> Fallible<()> {
+fn nothing_joined(context: &NativeCallContext<'_>) -> RhaiResult<()> {
     let message = "`+` would join a text and nothing (`()`)";
     let help = "take another text where there is nothing: `text + (x ?? \"none\")`; to show it, `` `text ${x}` ``";
     Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
@@ -124,7 +122,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Returns the value of a `switch`, if its cases are of that kind.
-fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Fallible<Dynamic> {
+fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> RhaiResult<Dynamic> {
     let cases: Vec<_> = kinds.split(' ').collect();
     let has = |kind| cases.contains(&kind);
     let has_number = has("int") || has("float");

@@ -7,10 +7,13 @@ pub(crate) mod lines;
 mod lists;
 mod mixed;
 
-use rhai::{Array, Blob, Dynamic, Engine, FnPtr, Map, Module};
+use rhai::{Array, Blob, Dynamic, Engine, EvalAltResult, FnPtr, Map, Module};
 
 use lines::ScriptLines;
 pub(crate) use lists::comparer_error;
+
+/// The result of a function that a script calls.
+type RhaiResult<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers all of these functions with an engine.
 pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use rex_engine::{Engine, Failure};
 use rex_sdk::MemOs;
-use rex_sdk::os::Finished;
+use rex_sdk::os::FinishedProgram;
 
 use crate::silent::{refused, refused_before};
 use crate::worlds::{input, returns};
 
 /// Returns a world where one program fails.
 fn world() -> MemOs {
-    MemOs::example().program_ending("/bin/false", Finished { status: Some(1), ..Finished::default() })
+    MemOs::example().program_ending("/bin/false", FinishedProgram { status: Some(1), ..FinishedProgram::default() })
 }
 
 /// Returns the warnings of a run that succeeds.

@@ -124,10 +124,10 @@ fn a_run_that_ends_late_is_not_left_behind_for_good() {
             aliases: &[],
             needs: &[],
             params: &[],
-            returns: rex_sdk::Returns { kind: "()", doc: "Nothing." },
+            returns: rex_sdk::ReturnSpec { kind: "()", doc: "Nothing." },
             doc: "Waits.",
             errors: &[],
-            example: rex_sdk::Example { args: "[]", returns: "null" },
+            example: rex_sdk::CallExample { args: "[]", returns: "null" },
         },
         call: |_, _| {
             drop(HELD.lock());

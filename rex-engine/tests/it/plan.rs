@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rex_core::action::fs;
 use rex_core::{Action, ActionSpec, Authorize, Bond, Code, Decision, Limits, Principal, Request, Value};
-use rex_engine::{Calls, Engine, Held, Input, Plan, Report};
-use rex_sdk::{Example, MemOs, Op, OpSpec, Overlay, Returns};
+use rex_engine::{CallRecorder, Engine, Input, PinnedPolicy, Plan, Report};
+use rex_sdk::{CallExample, MemOs, Op, OpSpec, Overlay, ReturnSpec};
 
 use crate::worlds::{Permit, input};
 
 /// A policy that permits everything, and notes the calls.
 #[derive(Default)]
-struct Noting(Calls);
+struct Noting(CallRecorder);
 
 impl Authorize for Noting {
     fn decide(&self, _: &Request<'_>) -> Decision {
@@ -38,7 +38,7 @@ fn plan(below: MemOs, script: &str) -> (Plan, Report) {
 /// Runs a script under a plan, on a world that may differ from that of the plan.
 fn held(plan: &Plan, os: MemOs, script: &str) -> (Report, Arc<MemOs>) {
     let os = Arc::new(os);
-    let policy = Arc::new(Held::new(Arc::new(Permit(|_| true)), plan));
+    let policy = Arc::new(PinnedPolicy::new(Arc::new(Permit(|_| true)), plan));
     let engine = Engine::builder(os.clone()).build().unwrap();
     (engine.run(script, Input::new(Principal::agent("test"), policy)), os)
 }
@@ -162,8 +162,8 @@ fn a_plan_without_all_of_its_journal_is_none() {
 static DONE: AtomicU32 = AtomicU32::new(0);
 
 const fn own(name: &'static str, needs: &'static [&'static ActionSpec]) -> Op {
-    let returns = Returns { kind: "int", doc: "How often it was done." };
-    let example = Example { args: "[]", returns: "1" };
+    let returns = ReturnSpec { kind: "int", doc: "How often it was done." };
+    let example = CallExample { args: "[]", returns: "1" };
     Op {
         spec: OpSpec { name, aliases: &[], needs, params: &[], returns, doc: "Counts.", errors: &[], example },
         call: |_, _| Ok(Value::count(DONE.fetch_add(1, Ordering::Relaxed) + 1)),

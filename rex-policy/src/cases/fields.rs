@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rex_core::Value;
 use rex_core::nearest::did_you_mean;
 
-use super::yaml::{Entry, Kind, Node};
-use crate::finding::{Finding, Severity, Text};
+use super::yaml::{YamlEntry, YamlKind, YamlNode};
+use crate::finding::{Finding, Severity, SharedText};
 
 /// The fields of a case with one request.
 const REQUEST: [&str; 12] = [
@@ -42,19 +42,19 @@ const SCRIPT: [&str; 14] = [
     "reason",
 ];
 
-pub(super) struct Fields<'n> {
-    text: &'n Text,
-    entries: &'n [Entry],
+pub(super) struct NodeFields<'n> {
+    text: &'n SharedText,
+    entries: &'n [YamlEntry],
     place: (usize, usize),
 }
 
-type Taken<T> = Result<T, Box<Finding>>;
+type FieldResult<T> = Result<T, Box<Finding>>;
 
-impl<'n> Fields<'n> {
-    pub(super) fn new(text: &'n Text, node: &'n Node) -> Taken<Self> {
+impl<'n> NodeFields<'n> {
+    pub(super) fn new(text: &'n SharedText, node: &'n YamlNode) -> FieldResult<Self> {
         let mut fields = Self { text, entries: &[], place: node.place };
         match &node.kind {
-            Kind::Map(entries) => fields.entries = entries,
+            YamlKind::Map(entries) => fields.entries = entries,
             _ => return Err(fields.wrong(node.place, "this is not a case".to_owned(), "a case is a map")),
         }
         // The parser gives a map only its start: use that of its first key.
@@ -77,24 +77,24 @@ impl<'n> Fields<'n> {
         Box::new(if help.is_empty() { finding } else { finding.with_help(help) })
     }
 
-    fn take(&self, name: &str) -> Option<&'n Node> {
+    fn take(&self, name: &str) -> Option<&'n YamlNode> {
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
     }
 
-    fn not(&self, name: &str, what: &str, node: &Node) -> Box<Finding> {
+    fn not(&self, name: &str, what: &str, node: &YamlNode) -> Box<Finding> {
         let message = format!("`{name}` is {what}, not {}", node.value().kind());
         self.wrong(self.place(name), message, if what == "text" { "put it in quotes" } else { "" })
     }
 
-    pub(super) fn optional_text(&self, name: &str) -> Taken<Option<String>> {
+    pub(super) fn optional_text(&self, name: &str) -> FieldResult<Option<String>> {
         match self.take(name) {
             None => Ok(None),
-            Some(Node { kind: Kind::Scalar(Value::Text(text)), .. }) => Ok(Some(text.clone())),
+            Some(YamlNode { kind: YamlKind::Scalar(Value::Text(text)), .. }) => Ok(Some(text.clone())),
             Some(other) => Err(self.not(name, "text", other)),
         }
     }
 
-    pub(super) fn text(&self, name: &str) -> Taken<String> {
+    pub(super) fn text(&self, name: &str) -> FieldResult<String> {
         self.optional_text(name)?.ok_or_else(|| {
             let help = match name {
                 "action" => "a case has `action` and `resource`, or `run` with a script",
@@ -105,17 +105,17 @@ impl<'n> Fields<'n> {
         })
     }
 
-    pub(super) fn optional_texts(&self, name: &str) -> Taken<Option<Vec<String>>> {
+    pub(super) fn optional_texts(&self, name: &str) -> FieldResult<Option<Vec<String>>> {
         let Some(node) = self.take(name) else { return Ok(None) };
-        let Kind::List(items) = &node.kind else { return Err(self.not(name, "a list", node)) };
+        let YamlKind::List(items) = &node.kind else { return Err(self.not(name, "a list", node)) };
         let texts = items.iter().map(|item| match &item.kind {
-            Kind::Scalar(Value::Text(text)) => Ok(text.clone()),
+            YamlKind::Scalar(Value::Text(text)) => Ok(text.clone()),
             _ => Err(self.wrong(item.place, format!("`{name}` is a list of texts"), "put each in quotes")),
         });
         texts.collect::<Result<_, _>>().map(Some)
     }
 
-    pub(super) fn optional_map(&self, name: &str) -> Taken<BTreeMap<String, Value>> {
+    pub(super) fn optional_map(&self, name: &str) -> FieldResult<BTreeMap<String, Value>> {
         match self.take(name) {
             None => Ok(BTreeMap::new()),
             Some(node) => match node.value() {
@@ -126,7 +126,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Checks that the case has no unknown field.
-    fn check(&self) -> Taken<()> {
+    fn check(&self) -> FieldResult<()> {
         let (kind, known) = match self.has("run") {
             true => ("runs a script", &SCRIPT[..]),
             false => ("asks one request", &REQUEST[..]),

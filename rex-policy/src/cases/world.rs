@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rex_core::asked::check_attributes;
 use rex_core::net::{RemoteHost, Url};
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
+use rex_core::request::check_attributes;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Value};
 
-use super::fields::Fields;
+use super::fields::NodeFields;
 use crate::finding::Finding;
 
 /// The states that a unit can be in.
@@ -17,24 +17,24 @@ const STATES: [&str; 3] = ["active", "inactive", "failed"];
 
 /// The world of a script. Only what is named here exists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct World {
+pub struct CaseWorld {
     /// Files by path, with their contents.
     pub files: BTreeMap<String, String>,
     /// Units by full name, with their states: `active`, `inactive` or `failed`.
     pub units: BTreeMap<String, String>,
     /// Processes by number, each with its identity and command line.
-    pub processes: BTreeMap<u32, (Identity, Vec<String>)>,
+    pub processes: BTreeMap<u32, (ProcessIdentity, Vec<String>)>,
     /// Programs by path, with the result of running them.
-    pub programs: BTreeMap<String, Ending>,
+    pub programs: BTreeMap<String, ProgramEnding>,
     /// Hosts by name, with their addresses.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
     /// Responses of servers, by URL.
-    pub pages: BTreeMap<String, Page>,
+    pub pages: BTreeMap<String, ServerPage>,
 }
 
 /// The result of a program, whatever its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ending {
+pub struct ProgramEnding {
     /// The exit status.
     pub status: i32,
     /// The standard output.
@@ -45,24 +45,24 @@ pub struct Ending {
 
 /// The response of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ServerPage {
     /// The HTTP status: 200.
     pub status: u16,
     /// The body.
     pub body: String,
 }
 
-type Taken<T> = Result<T, Box<Finding>>;
-type Entries = BTreeMap<String, Value>;
+type WorldResult<T> = Result<T, Box<Finding>>;
+type WorldEntries = BTreeMap<String, Value>;
 
-impl World {
+impl CaseWorld {
     /// Returns whether the world is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    pub(super) fn of(fields: &Fields<'_>) -> Taken<Self> {
+    pub(super) fn of(fields: &NodeFields<'_>) -> WorldResult<Self> {
         let mut world = Self { files: files(fields)?, ..Self::default() };
         for (name, state) in fields.optional_map("units")? {
             let unit = Unit::parse(&name).map_err(|error| wrong(fields, "units", error.to_string(), ""))?;
@@ -116,7 +116,7 @@ impl World {
     }
 }
 
-fn wrong(fields: &Fields<'_>, field: &str, message: String, help: &str) -> Box<Finding> {
+fn wrong(fields: &NodeFields<'_>, field: &str, message: String, help: &str) -> Box<Finding> {
     fields.wrong(fields.place(field), message, help)
 }
 
@@ -127,7 +127,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
+fn files(fields: &NodeFields<'_>) -> WorldResult<BTreeMap<String, String>> {
     let files = fields.optional_map("files")?.into_iter().map(|(path, contents)| match contents {
         Value::Text(contents) => Ok((path, contents)),
         other => Err(format!("`{}` is to hold text, not {}", path.escape_debug(), other.kind())),
@@ -150,7 +150,13 @@ fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
 }
 
 /// Returns the entries of a map, which must all be known.
-fn entries<'v>(fields: &Fields<'_>, field: &str, name: &str, value: &'v Value, known: &[&str]) -> Taken<&'v Entries> {
+fn entries<'v>(
+    fields: &NodeFields<'_>,
+    field: &str,
+    name: &str,
+    value: &'v Value,
+    known: &[&str],
+) -> WorldResult<&'v WorldEntries> {
     let list = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let Value::Map(entries) = value else {
         let message = format!("`{}` of `{field}` is a map, not {}", name.escape_debug(), value.kind());
@@ -166,7 +172,7 @@ fn entries<'v>(fields: &Fields<'_>, field: &str, name: &str, value: &'v Value, k
 }
 
 /// Returns the text of an entry; empty if the entry is missing.
-fn entry(fields: &Fields<'_>, field: &str, entries: &Entries, key: &str) -> Taken<String> {
+fn entry(fields: &NodeFields<'_>, field: &str, entries: &WorldEntries, key: &str) -> WorldResult<String> {
     match entries.get(key) {
         None => Ok(String::new()),
         Some(Value::Text(text)) => Ok(text.clone()),
@@ -174,7 +180,7 @@ fn entry(fields: &Fields<'_>, field: &str, entries: &Entries, key: &str) -> Take
     }
 }
 
-fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, Vec<String>)> {
+fn process(fields: &NodeFields<'_>, number: &str, told: &Value) -> WorldResult<(ProcessIdentity, Vec<String>)> {
     let entries = entries(fields, "processes", number, told, &["name", "exe", "user", "unit", "arguments"])?;
     let text = |key: &str| entry(fields, "processes", entries, key);
     let (exe, mut name) = (text("exe")?, text("name")?);
@@ -194,12 +200,12 @@ fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, 
         }
     };
     let (exe, user, unit) = (Some(exe), Some(user), Some(text("unit")?));
-    Ok((Identity { name, exe, user, unit, started: 100 }, arguments))
+    Ok((ProcessIdentity { name, exe, user, unit, started: 100 }, arguments))
 }
 
-fn ending(fields: &Fields<'_>, path: &str, told: &Value) -> Taken<Ending> {
+fn ending(fields: &NodeFields<'_>, path: &str, told: &Value) -> WorldResult<ProgramEnding> {
     if let Value::Text(stdout) = told {
-        return Ok(Ending { stdout: stdout.clone(), ..Ending::default() });
+        return Ok(ProgramEnding { stdout: stdout.clone(), ..ProgramEnding::default() });
     }
     let entries = entries(fields, "programs", path, told, &["status", "stdout", "stderr"])?;
     let status = match entries.get("status") {
@@ -212,12 +218,12 @@ fn ending(fields: &Fields<'_>, path: &str, told: &Value) -> Taken<Ending> {
         wrong(fields, "programs", message, "0 is success")
     })?;
     let text = |key: &str| entry(fields, "programs", entries, key);
-    Ok(Ending { status, stdout: text("stdout")?, stderr: text("stderr")? })
+    Ok(ProgramEnding { status, stdout: text("stdout")?, stderr: text("stderr")? })
 }
 
-fn page(fields: &Fields<'_>, url: &str, told: &Value) -> Taken<Page> {
+fn page(fields: &NodeFields<'_>, url: &str, told: &Value) -> WorldResult<ServerPage> {
     if let Value::Text(body) = told {
-        return Ok(Page { status: 200, body: body.clone() });
+        return Ok(ServerPage { status: 200, body: body.clone() });
     }
     let entries = entries(fields, "hosts", url, told, &["status", "body"])?;
     let status = match entries.get("status") {
@@ -229,10 +235,10 @@ fn page(fields: &Fields<'_>, url: &str, told: &Value) -> Taken<Page> {
         let message = format!("`status` of `{}` is a number from 100 to 599", url.escape_debug());
         wrong(fields, "hosts", message, "200 is success")
     })?;
-    Ok(Page { status, body: entry(fields, "hosts", entries, "body")? })
+    Ok(ServerPage { status, body: entry(fields, "hosts", entries, "body")? })
 }
 
-fn addresses(fields: &Fields<'_>, name: &str, told: &Value) -> Taken<Vec<IpAddr>> {
+fn addresses(fields: &NodeFields<'_>, name: &str, told: &Value) -> WorldResult<Vec<IpAddr>> {
     let all = match told {
         Value::List(all) => all.iter().collect(),
         one => vec![one],

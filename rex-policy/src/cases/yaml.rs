@@ -3,39 +3,39 @@
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, options};
 use rex_core::Value;
 
-use crate::finding::{Finding, Severity, Text};
+use crate::finding::{Finding, Severity, SharedText};
 
 /// Maximum depth of nested lists and maps.
 const DEPTH: usize = 16;
 
 /// A value in the file.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(super) struct YamlNode {
+    pub(super) kind: YamlKind,
     pub(super) place: (usize, usize),
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum YamlKind {
     Scalar(Value),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<YamlEntry>),
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
     pub(super) key_place: (usize, usize),
-    pub(super) node: Node,
+    pub(super) node: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// Converts the node to plain data.
     pub(super) fn value(&self) -> Value {
         match &self.kind {
-            Kind::Scalar(value) => value.clone(),
-            Kind::List(nodes) => Value::List(nodes.iter().map(Self::value).collect()),
-            Kind::Map(entries) => {
+            YamlKind::Scalar(value) => value.clone(),
+            YamlKind::List(nodes) => Value::List(nodes.iter().map(Self::value).collect()),
+            YamlKind::Map(entries) => {
                 Value::Map(entries.iter().map(|entry| (entry.key.clone(), entry.node.value())).collect())
             }
         }
@@ -43,9 +43,9 @@ impl Node {
 }
 
 /// Reads a file with exactly one document.
-pub(super) fn read(text: &Text) -> Result<Node, Box<Finding>> {
+pub(super) fn read(text: &SharedText) -> Result<YamlNode, Box<Finding>> {
     let options = options! { flow_nesting_limit: DEPTH, block_nesting_limit: DEPTH };
-    let mut reader = Reader { text, parser: Parser::new_from_str_with_options(&text.text, options) };
+    let mut reader = YamlReader { text, parser: Parser::new_from_str_with_options(&text.text, options) };
     loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
@@ -64,12 +64,12 @@ pub(super) fn read(text: &Text) -> Result<Node, Box<Finding>> {
     }
 }
 
-struct Reader<'t> {
-    text: &'t Text,
+struct YamlReader<'t> {
+    text: &'t SharedText,
     parser: Parser<'t, StrInput<'t>>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> YamlReader<'t> {
     fn next(&mut self) -> Result<(Event<'t>, Span), Box<Finding>> {
         match self.parser.next_event() {
             None => Ok((Event::StreamEnd, Span::default())),
@@ -83,17 +83,17 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn node(&mut self, (event, span): (Event<'t>, Span)) -> Result<Node, Box<Finding>> {
+    fn node(&mut self, (event, span): (Event<'t>, Span)) -> Result<YamlNode, Box<Finding>> {
         let kind = match event {
-            Event::Scalar(text, style, 0, None) => Kind::Scalar(scalar(&text, style)),
-            Event::SequenceStart(_, 0, None) => Kind::List(self.list()?),
-            Event::MappingStart(_, 0, None) => Kind::Map(self.map()?),
+            Event::Scalar(text, style, 0, None) => YamlKind::Scalar(scalar(&text, style)),
+            Event::SequenceStart(_, 0, None) => YamlKind::List(self.list()?),
+            Event::MappingStart(_, 0, None) => YamlKind::Map(self.map()?),
             _ => return Err(self.wrong(span, "a file of cases has no anchors, aliases and tags")),
         };
-        Ok(Node { kind, place: place(span) })
+        Ok(YamlNode { kind, place: place(span) })
     }
 
-    fn list(&mut self) -> Result<Vec<Node>, Box<Finding>> {
+    fn list(&mut self) -> Result<Vec<YamlNode>, Box<Finding>> {
         let mut nodes = Vec::new();
         loop {
             match self.next()? {
@@ -103,8 +103,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn map(&mut self) -> Result<Vec<Entry>, Box<Finding>> {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn map(&mut self) -> Result<Vec<YamlEntry>, Box<Finding>> {
+        let mut entries: Vec<YamlEntry> = Vec::new();
         loop {
             let (key, span) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(entries),
@@ -116,7 +116,7 @@ impl<'t> Reader<'t> {
             }
             let start = self.next()?;
             let node = self.node(start)?;
-            entries.push(Entry { key, key_place: place(span), node });
+            entries.push(YamlEntry { key, key_place: place(span), node });
         }
     }
 

@@ -9,21 +9,21 @@ use std::collections::HashSet;
 
 use rex_core::ActionSpec;
 
-use super::{Change, Diff, Difference, Examined};
-use crate::operation::Operation;
+use super::{DecisionChange, ExaminedAction, PolicyDiff, PolicyDifference};
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
-use crate::prove::cube::{Cube, Sides};
+use crate::prove::cube::{Cube, PolicyPair};
 use crate::prove::{ProveError, Prover, acts, words};
 
 /// Maximum number of differences for one action, one type of principal and one change.
 const MOST: usize = 48;
 
 /// The message of a solver that cannot continue.
-type Broken = String;
+type SolverFailure = String;
 
 /// The extent of a search for differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Far {
+enum SearchExtent {
     /// Search until all are found.
     All,
     /// Search until one is found.
@@ -31,22 +31,22 @@ enum Far {
 }
 
 /// A search for requests that one policy allows and the other does not.
-struct Search<'p> {
-    change: Change,
-    sides: Sides<'p>,
+struct DifferenceSearch<'p> {
+    change: DecisionChange,
+    sides: PolicyPair<'p>,
     spec: &'static ActionSpec,
     principal: &'static str,
 }
 
 impl Prover<'_> {
     /// Finds the differences of a newer policy. After the examples of [`Policy::diff`], it asks the solver about each action by each type
-    /// of principal, until it finds nothing unlike the known ones. [`Examined`] says for each pair whether it is proved that all were
+    /// of principal, until it finds nothing unlike the known ones. [`ExaminedAction`] says for each pair whether it is proved that all were
     /// found.
     ///
     /// # Errors
     /// If the solver cannot continue.
-    pub fn diff(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
-        self.differences(older, newer, Far::All)
+    pub fn diff(&mut self, older: &Policy, newer: &Policy) -> Result<PolicyDiff, ProveError> {
+        self.differences(older, newer, SearchExtent::All)
     }
 
     /// Finds differences like [`diff`](Self::diff), but one for each action, type of principal and change is enough: it proves nothing
@@ -54,24 +54,24 @@ impl Prover<'_> {
     ///
     /// # Errors
     /// If the solver cannot continue.
-    pub fn first_differences(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
-        self.differences(older, newer, Far::One)
+    pub fn first_differences(&mut self, older: &Policy, newer: &Policy) -> Result<PolicyDiff, ProveError> {
+        self.differences(older, newer, SearchExtent::One)
     }
 
-    fn differences(&mut self, older: &Policy, newer: &Policy, far: Far) -> Result<Diff, ProveError> {
+    fn differences(&mut self, older: &Policy, newer: &Policy, far: SearchExtent) -> Result<PolicyDiff, ProveError> {
         let mut diff = older.diff(newer);
         let (gone, new) = (changed(older, newer), changed(newer, older));
-        let allowed = Sides { more: newer, less: older, changed: [&new, &gone], word: None };
-        let denied = Sides { more: older, less: newer, changed: [&gone, &new], word: None };
+        let allowed = PolicyPair { more: newer, less: older, changed: [&new, &gone], word: None };
+        let denied = PolicyPair { more: older, less: newer, changed: [&gone, &new], word: None };
         for (spec, principal) in acts(newer) {
-            let mut examined = Examined { action: spec, principal, undecided: Vec::new() };
-            for (change, sides) in [(Change::Allowed, allowed), (Change::Denied, denied)] {
+            let mut examined = ExaminedAction { action: spec, principal, undecided: Vec::new() };
+            for (change, sides) in [(DecisionChange::Allowed, allowed), (DecisionChange::Denied, denied)] {
                 for word in words(sides.more, spec) {
-                    let search = Search { change, sides: Sides { word, ..sides }, spec, principal };
+                    let search = DifferenceSearch { change, sides: PolicyPair { word, ..sides }, spec, principal };
                     if let Err(why) = search.run(self, &mut diff, far).map_err(ProveError::Solver)? {
                         diff.undecided.push(format!("{spec} by {}: {why}", principal.to_lowercase()));
                         examined.undecided.push((change, why));
-                    } else if far == Far::One && diff.differences.iter().any(|it| search.is_about(it)) {
+                    } else if far == SearchExtent::One && diff.differences.iter().any(|it| search.is_about(it)) {
                         examined.undecided.push((change, "the search ended at the first difference".to_owned()));
                     }
                 }
@@ -80,7 +80,7 @@ impl Prover<'_> {
         }
         diff.undecided.sort();
         diff.undecided.dedup();
-        diff.proved = diff.examined.iter().all(Examined::is_proved);
+        diff.proved = diff.examined.iter().all(ExaminedAction::is_proved);
         diff.sort(newer.actions());
         Ok(diff)
     }
@@ -93,14 +93,19 @@ fn changed(policy: &Policy, other: &Policy) -> Vec<bool> {
 }
 
 fn texts(policy: &Policy) -> impl Iterator<Item = Option<&str>> {
-    (0..policy.len()).map(|number| policy.stand(number).map(crate::finding::Stand::text))
+    (0..policy.len()).map(|number| policy.stand(number).map(crate::finding::PolicySpan::text))
 }
 
-impl Search<'_> {
+impl DifferenceSearch<'_> {
     /// Looks for differences unlike all known ones. The inner error says why there may be more.
-    fn run(&self, prover: &mut Prover<'_>, diff: &mut Diff, far: Far) -> Result<Result<(), String>, Broken> {
+    fn run(
+        &self,
+        prover: &mut Prover<'_>,
+        diff: &mut PolicyDiff,
+        far: SearchExtent,
+    ) -> Result<Result<(), String>, SolverFailure> {
         let known: Vec<_> = diff.differences.iter().filter(|it| self.is_about(it)).collect();
-        if far == Far::One {
+        if far == SearchExtent::One {
             return if known.is_empty() { self.first(prover, diff) } else { Ok(Ok(())) };
         }
         let cubes = known.iter().map(|known| Cube::of(&self.sides, &known.example));
@@ -142,7 +147,7 @@ impl Search<'_> {
         Ok(Ok(()))
     }
 
-    fn first(&self, prover: &mut Prover<'_>, diff: &mut Diff) -> Result<Result<(), String>, Broken> {
+    fn first(&self, prover: &mut Prover<'_>, diff: &mut PolicyDiff) -> Result<Result<(), String>, SolverFailure> {
         Ok(self.next(prover, &[], false)?.map(|found| diff.differences.extend(found)))
     }
 
@@ -152,21 +157,21 @@ impl Search<'_> {
         prover: &mut Prover<'_>,
         known: &[Cube],
         fine: bool,
-    ) -> Result<Result<Option<Difference>, String>, Broken> {
+    ) -> Result<Result<Option<PolicyDifference>, String>, SolverFailure> {
         let found = prover.beyond(&self.sides, self.spec, self.principal, (known, fine))?;
         let (older, newer) = match self.change {
-            Change::Allowed => (self.sides.less, self.sides.more),
-            Change::Denied => (self.sides.more, self.sides.less),
+            DecisionChange::Allowed => (self.sides.less, self.sides.more),
+            DecisionChange::Denied => (self.sides.more, self.sides.less),
         };
-        let told = |example: Operation| {
+        let told = |example: ExampleRequest| {
             let (before, after) = (example.decision(older), example.decision(newer));
             let lets = self.sides.word.map(str::to_owned);
-            Difference { change: self.change, example, before, after, lets }
+            PolicyDifference { change: self.change, example, before, after, lets }
         };
         Ok(found.map(|found| found.map(told)))
     }
 
-    fn is_about(&self, difference: &Difference) -> bool {
+    fn is_about(&self, difference: &PolicyDifference) -> bool {
         difference.change == self.change
             && *difference.action() == *self.spec
             && difference.principal() == self.principal

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
-use rex_core::asked::Written;
 use rex_core::net::Url;
-use rex_core::{AbsPath, ActionSpec, Asked, Principal, Resource, ResourceSpec, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{AbsPath, ActionSpec, Principal, RequestBuf, Resource, ResourceSpec, Subject, Timestamp, Value};
 
-use crate::compared::Compared;
+use crate::compared::ComparedValues;
 use crate::index::action_meets;
-use crate::operation::{ANYONE, Operation, any_value};
+use crate::operation::{ANYONE, ExampleRequest, any_value};
 use crate::policy::Policy;
 use crate::rule::{self, Rule, Uid, walk};
 use crate::vocabulary::{GROUP, PRINCIPALS, same_type};
@@ -28,40 +28,40 @@ const IDS: [&str; 8] =
 
 /// Names and values in policies.
 #[derive(Debug, Default)]
-struct Words {
+struct PolicyWords {
     entities: BTreeSet<Uid>,
-    compared: Compared,
+    compared: ComparedValues,
     tags: BTreeSet<String>,
 }
 
 /// Values for the facts of an action, and for the attributes of a resource.
-type Choice = (BTreeMap<String, Value>, BTreeMap<String, Value>);
+type FactChoice = (BTreeMap<String, Value>, BTreeMap<String, Value>);
 
-pub(super) struct Requests<'p> {
+pub(super) struct DiffRequests<'p> {
     policies: [&'p Policy; 2],
     /// The texts of the policies in each of the two.
     texts: [HashSet<&'p str>; 2],
     /// The names and values in all policies of both.
-    all: Words,
+    all: PolicyWords,
 }
 
-impl<'p> Requests<'p> {
+impl<'p> DiffRequests<'p> {
     pub(super) fn new(policies: [&'p Policy; 2]) -> Self {
-        let mut all = Words::default();
+        let mut all = PolicyWords::default();
         for (policy, number, rule) in rules(policies) {
             all.read(policy, number, rule);
         }
         let texts = policies.map(|policy| {
-            (0..policy.len()).filter_map(|number| policy.stand(number).map(crate::finding::Stand::text)).collect()
+            (0..policy.len()).filter_map(|number| policy.stand(number).map(crate::finding::PolicySpan::text)).collect()
         });
         Self { policies, texts, all }
     }
 
     /// Makes the requests, and counts the policies that are in only one of the two and have no request.
-    pub(super) fn operations(&self) -> (Vec<Operation>, usize) {
+    pub(super) fn operations(&self) -> (Vec<ExampleRequest>, usize) {
         let (mut made, mut untried) = (Vec::new(), 0);
         for (policy, number, rule) in rules(self.policies).filter(|(policy, number, _)| self.is_new(policy, *number)) {
-            let mut words = Words::default();
+            let mut words = PolicyWords::default();
             words.read(policy, number, rule);
             let before = made.len();
             for spec in policy.actions().iter().filter(|spec| action_meets(rule.actions.as_ref(), spec)) {
@@ -75,7 +75,7 @@ impl<'p> Requests<'p> {
 
     /// Returns whether only one of the two has a policy.
     fn is_new(&self, policy: &Policy, number: usize) -> bool {
-        let Some(text) = policy.stand(number).map(crate::finding::Stand::text) else { return true };
+        let Some(text) = policy.stand(number).map(crate::finding::PolicySpan::text) else { return true };
         let others = self.policies.iter().zip(&self.texts).filter(|(other, _)| !std::ptr::eq(**other, policy));
         !others.into_iter().any(|(_, texts)| texts.contains(text))
     }
@@ -84,8 +84,8 @@ impl<'p> Requests<'p> {
         &'a self,
         policy: &'a Policy,
         spec: &'static ActionSpec,
-        words: &'a Words,
-    ) -> impl Iterator<Item = Operation> + 'a {
+        words: &'a PolicyWords,
+    ) -> impl Iterator<Item = ExampleRequest> + 'a {
         let resources = self.resources(policy, spec.resource, words);
         let principals = principals(policy, [words, &self.all]);
         words.choices(spec).into_iter().flat_map(move |choice| {
@@ -100,7 +100,7 @@ impl<'p> Requests<'p> {
     }
 
     /// Returns ids, some with a class that would have to hold them.
-    fn resources(&self, policy: &Policy, spec: &ResourceSpec, words: &Words) -> Vec<(String, Option<Uid>)> {
+    fn resources(&self, policy: &Policy, spec: &ResourceSpec, words: &PolicyWords) -> Vec<(String, Option<Uid>)> {
         let kind = spec.to_string();
         let class = spec.class.map(|class| format!("{}::{class}", spec.namespace));
         let (mut ids, mut classes) = (words.ids(spec), words.of_type(class.as_deref()));
@@ -139,7 +139,7 @@ impl<'p> Requests<'p> {
     }
 
     /// Returns URLs made of the parts that a policy compares; a named URL supplies the other parts.
-    fn urls(&self, words: &Words, ids: Vec<String>) -> Vec<String> {
+    fn urls(&self, words: &PolicyWords, ids: Vec<String>) -> Vec<String> {
         let all = ids.iter().cloned().chain(self.all.ids(Url::SPEC)).chain(["https://example.com/".to_owned()]);
         let mut bases: Vec<Url> = all.filter_map(|id| Url::parse(&id).ok()).take(BASES).collect();
         // A pattern that starts with a wildcard gives only the end of a URL.
@@ -198,7 +198,7 @@ fn rules(policies: [&Policy; 2]) -> impl Iterator<Item = (&Policy, usize, &Rule)
 
 /// Returns principals, some with a group that would have to hold them: those that a policy names, anyone, and those that other policies
 /// name if it names none.
-fn principals(policy: &Policy, [own, all]: [&Words; 2]) -> Vec<(Uid, Option<Uid>)> {
+fn principals(policy: &Policy, [own, all]: [&PolicyWords; 2]) -> Vec<(Uid, Option<Uid>)> {
     let mut principals = named(policy, own);
     let others = if principals.is_empty() { named(policy, all) } else { Vec::new() };
     principals.extend(PRINCIPALS.map(|kind| (Uid::new(kind, ANYONE), None)));
@@ -206,7 +206,7 @@ fn principals(policy: &Policy, [own, all]: [&Words; 2]) -> Vec<(Uid, Option<Uid>
     principals
 }
 
-fn named(policy: &Policy, words: &Words) -> Vec<(Uid, Option<Uid>)> {
+fn named(policy: &Policy, words: &PolicyWords) -> Vec<(Uid, Option<Uid>)> {
     let free = policy.members().declared.is_empty();
     let mut named = Vec::new();
     for uid in &words.entities {
@@ -224,11 +224,11 @@ fn named(policy: &Policy, words: &Words) -> Vec<(Uid, Option<Uid>)> {
 
 fn request(
     policy: &Policy,
-    (spec, words): (&'static ActionSpec, &Words),
+    (spec, words): (&'static ActionSpec, &PolicyWords),
     (id, class): &(String, Option<Uid>),
     (principal, group): &(Uid, Option<Uid>),
-    (facts, attributes): &Choice,
-) -> Option<Operation> {
+    (facts, attributes): &FactChoice,
+) -> Option<ExampleRequest> {
     let mut context = facts.clone();
     let now = match context.remove("now") {
         Some(Value::Int(micros)) => Timestamp::from_micros(micros),
@@ -241,8 +241,8 @@ fn request(
     let who = if &*principal.kind == "User" { Principal::user(&principal.id) } else { Principal::agent(&principal.id) };
     let subject = Subject { principal: who, script, tags: words.tags.iter().cloned().collect() };
     let action = spec.to_string();
-    let written = Written { action: &action, resource: id, attributes: attributes.clone(), context };
-    let asked = Asked::new(policy.actions(), &written, subject, now).ok()?;
+    let written = RequestSpec { action: &action, resource: id, attributes: attributes.clone(), context };
+    let asked = RequestBuf::new(policy.actions(), &written, subject, now).ok()?;
     let resource = Uid::new(&spec.resource.to_string(), asked.request().resource.id());
     let class = class.iter().map(|class| (resource.clone(), class.clone()));
     let members = group.iter().map(|group| (principal.clone(), group.clone())).chain(class).collect();
@@ -251,10 +251,10 @@ fn request(
     if !words.tags.is_empty() {
         told.insert("tags".to_owned());
     }
-    Some(Operation { asked, members, told })
+    Some(ExampleRequest { asked, members, told })
 }
 
-impl Words {
+impl PolicyWords {
     fn read(&mut self, policy: &Policy, number: usize, rule: &Rule) {
         self.entities.extend([&rule.principal, &rule.resource].into_iter().filter_map(|scope| scope.entity.clone()));
         if let Some(condition) = policy.cedar(number).and_then(rule::syntax) {
@@ -296,7 +296,7 @@ impl Words {
     }
 
     /// Returns the first of all values together, and then each other value in place of the first.
-    fn choices(&self, spec: &ActionSpec) -> Vec<Choice> {
+    fn choices(&self, spec: &ActionSpec) -> Vec<FactChoice> {
         let declared = spec.context.iter().map(|fact| (fact.name, Some(fact.kind)));
         let facts = declared.chain(["now", "script"].map(|name| (name, None))).filter_map(|(name, kind)| {
             let asked = self.compared.facts.get(name).into_iter().flatten().cloned();

@@ -8,8 +8,8 @@ use rex_core::process::Program;
 use rex_core::{Action, ActionSpec, Fact, Request, Resource};
 
 use super::Breadth;
+use super::generalize::ResourceShape;
 use super::text::quoted;
-use super::wide::Kind;
 use crate::remedy::SAID_BY_ARGUMENTS;
 use crate::vocabulary::same_type;
 
@@ -17,27 +17,27 @@ use crate::vocabulary::same_type;
 const COMBINATIONS: usize = 16;
 
 /// Facts and attributes that were seen together.
-pub(super) type Demand = Vec<(Term, Known)>;
+pub(super) type FactDemand = Vec<(DemandTerm, DemandValue)>;
 /// All combinations that were seen for a resource.
-pub(super) type Demands = BTreeSet<Demand>;
+pub(super) type FactDemands = BTreeSet<FactDemand>;
 
 /// A fact or an attribute in a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Term {
+pub(super) enum DemandTerm {
     Context(&'static str),
     Resource(&'static str),
 }
 
 /// A value that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Known {
+pub(super) enum DemandValue {
     Long(i64),
     Bool(bool),
     Text(String),
     Ip(IpAddr),
 }
 
-impl Known {
+impl DemandValue {
     fn new(fact: Fact<'_>) -> Self {
         match fact {
             Fact::Long(value) => Self::Long(value),
@@ -56,19 +56,19 @@ impl Known {
     }
 
     /// Writes the value for a comparison with the term.
-    fn text(&self, with: Term) -> String {
+    fn text(&self, with: DemandTerm) -> String {
         match self {
             Self::Long(value) => value.to_string(),
             Self::Bool(value) => value.to_string(),
             // Lints do not take free text for patterns.
             Self::Text(text) if with.is_free() => quoted(text),
-            Self::Text(text) => crate::lint::quoted(text),
+            Self::Text(text) => crate::load_checks::quoted(text),
             Self::Ip(address) => format!("ip(\"{address}\")"),
         }
     }
 }
 
-impl Term {
+impl DemandTerm {
     fn text(self) -> String {
         match self {
             Self::Context(name) => format!("context.{name}"),
@@ -85,10 +85,10 @@ impl Term {
         }
     }
 
-    fn is(self, known: &Known) -> String {
+    fn is(self, known: &DemandValue) -> String {
         match known {
-            Known::Bool(true) => self.text(),
-            Known::Bool(false) => format!("!{}", self.text()),
+            DemandValue::Bool(true) => self.text(),
+            DemandValue::Bool(false) => format!("!{}", self.text()),
             other => format!("{} == {}", self.text(), other.text(self)),
         }
     }
@@ -100,13 +100,13 @@ impl Term {
 }
 
 /// Returns what a permit for a request asks for.
-pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
+pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> FactDemand {
     let spec = request.action.spec();
     let mut attributes = Vec::new();
-    request.resource.attributes(&mut |name, fact| attributes.push((name, Known::new(fact))));
+    request.resource.attributes(&mut |name, fact| attributes.push((name, DemandValue::new(fact))));
     let unknown = |name: &str| attributes.iter().all(|(known, value)| *known != name || value.is_empty());
-    let process = Kind::of(spec) == Kind::Process;
-    let asked = |name: &str, value: &Known| match name {
+    let process = ResourceShape::of(spec) == ResourceShape::Process;
+    let asked = |name: &str, value: &DemandValue| match name {
         "name" => process && (breadth == Breadth::Exact || unknown("exe")),
         "exe" => process && (breadth != Breadth::Directory || unknown("unit")),
         "user" | "unit" => process,
@@ -114,10 +114,10 @@ pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
         _ => false,
     };
     let asked = attributes.iter().filter(|(name, value)| asked(name, value));
-    let mut demand: Demand = asked.map(|(name, value)| (Term::Resource(name), value.clone())).collect();
+    let mut demand: FactDemand = asked.map(|(name, value)| (DemandTerm::Resource(name), value.clone())).collect();
     request.action.facts(&mut |name, fact| {
         if !is_measure(spec, name) && !is_said(spec, name) {
-            demand.push((Term::Context(name), Known::new(fact)));
+            demand.push((DemandTerm::Context(name), DemandValue::new(fact)));
         }
     });
     demand
@@ -134,8 +134,8 @@ fn is_said(spec: &ActionSpec, name: &str) -> bool {
 }
 
 /// Writes conditions that hold for what was seen and for no other combination, each for a part of it; `None` means no condition.
-pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
-    let mut alike: BTreeMap<Vec<Term>, Vec<&Demand>> = BTreeMap::new();
+pub(super) fn conditions(demands: &FactDemands) -> Vec<Option<String>> {
+    let mut alike: BTreeMap<Vec<DemandTerm>, Vec<&FactDemand>> = BTreeMap::new();
     for demand in demands {
         alike.entry(demand.iter().map(|(term, _)| *term).collect()).or_default().push(demand);
     }
@@ -143,7 +143,7 @@ pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
     for (terms, demands) in alike {
         let values =
             |place: usize| demands.iter().filter_map(|demand| demand.get(place)).map(|(_, known)| known).collect();
-        let seen: Vec<(Term, BTreeSet<&Known>)> =
+        let seen: Vec<(DemandTerm, BTreeSet<&DemandValue>)> =
             terms.iter().enumerate().map(|(place, term)| (*term, values(place))).collect();
         // If all combinations of the values were seen, the terms can be written one by one.
         let product = seen.iter().map(|(_, values)| values.len()).try_fold(1_usize, usize::checked_mul);
@@ -158,12 +158,12 @@ pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
 }
 
 /// Writes the values that all share, and the combinations of the others.
-fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
+fn together(seen: &[(DemandTerm, BTreeSet<&DemandValue>)], demands: &[&FactDemand]) -> String {
     let (same, others): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, values)| values.len() == 1);
     let combinations: Vec<_> = demands
         .iter()
         .map(|demand| {
-            let varies = |term: &Term| others.iter().any(|(other, _)| other == term);
+            let varies = |term: &DemandTerm| others.iter().any(|(other, _)| other == term);
             let terms =
                 demand.iter().filter(|(term, _)| varies(term)).map(|(term, known)| term.guarded(term.is(known)));
             format!("({})", terms.collect::<Vec<_>>().join(" && "))
@@ -173,7 +173,7 @@ fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
     same.chain([format!("({})", combinations.join(" || "))]).collect::<Vec<_>>().join(" && ")
 }
 
-fn one_of(term: Term, values: &BTreeSet<&Known>) -> String {
+fn one_of(term: DemandTerm, values: &BTreeSet<&DemandValue>) -> String {
     let mut all = values.iter();
     match (all.next(), all.next()) {
         (Some(only), None) => term.guarded(term.is(only)),

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rex_core::{AbsPath, ActionSpec, Principal, Resource};
 
 use super::facts::conditions;
-use super::wide::{Kind, Pattern};
-use super::{Breadth, Draft, LearnedPermit, Shape, is_fleeting, protected};
+use super::generalize::{PermitPattern, ResourceShape};
+use super::{Breadth, DraftKey, LearnedPermit, PermitDraft, is_fleeting, protected};
 use crate::annotation::id_of;
 use crate::layout::pretty;
 
 /// The input that a policy is learned from.
 #[derive(Clone, Copy)]
-pub(super) struct From {
+pub(super) struct LearnInput {
     pub(super) breadth: Breadth,
     pub(super) requests: u64,
     pub(super) left_out: u64,
@@ -21,13 +21,13 @@ pub(super) struct From {
 
 /// Returns the text of a policy, and its permits.
 pub(super) fn write(
-    drafts: &BTreeMap<Shape, Draft>,
+    drafts: &BTreeMap<DraftKey, PermitDraft>,
     kept: &[(&Arc<str>, &cedar_policy::Policy)],
-    from: From,
+    from: LearnInput,
 ) -> (String, Vec<LearnedPermit>) {
     let taken = kept.iter().map(|(id, _)| id.to_string()).collect();
-    let mut names = Names { taken, ..Names::default() };
-    let From { breadth, requests, left_out } = from;
+    let mut names = PolicyIds { taken, ..PolicyIds::default() };
+    let LearnInput { breadth, requests, left_out } = from;
     let standing = match breadth {
         Breadth::Exact => "each resource stands for itself",
         Breadth::Siblings => "resources stand for their siblings",
@@ -70,8 +70,8 @@ fn formatted(policy: &str) -> String {
 
 fn permit(
     id: String,
-    shape: &Shape,
-    draft: &Draft,
+    shape: &DraftKey,
+    draft: &PermitDraft,
     condition: Option<String>,
     breadth: Breadth,
 ) -> (LearnedPermit, String) {
@@ -84,16 +84,16 @@ fn permit(
     let more = if others == 0 { String::new() } else { format!(" and {others} more") };
     let mut text = format!("// From {}{more}.\n", named.escape_debug());
     let is_protected = |ids: &BTreeSet<String>| ids.iter().any(|id| protected::is_protected(id));
-    if let Pattern::Among(ids) = &shape.pattern
+    if let PermitPattern::Among(ids) = &shape.pattern
         && breadth > Breadth::Exact
-        && draft.kind() == Kind::Path
+        && draft.kind() == ResourceShape::Path
         && is_protected(ids)
     {
         text +=
             "// Never generalised, as keys, passwords or rights may be there: nothing but what was seen is allowed.\n";
     }
-    if let Pattern::Among(ids) = &shape.pattern
-        && draft.kind() == Kind::Path
+    if let PermitPattern::Among(ids) = &shape.pattern
+        && draft.kind() == ResourceShape::Path
         && ids.iter().any(|id| is_fleeting(id))
     {
         text += "// A process is named by its number, which is another in the next run: that is denied then.\n";
@@ -148,52 +148,60 @@ fn action(specs: &[&ActionSpec]) -> String {
 }
 
 /// Writes the resource of a head, the conditions that must hold of it, and those that must not.
-fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<String>) {
-    let uid = |id: &str| format!("{kind}::{}", crate::lint::quoted(id));
+fn resource(kind: &str, pattern: &PermitPattern) -> (String, Vec<String>, Option<String>) {
+    let uid = |id: &str| format!("{kind}::{}", crate::load_checks::quoted(id));
     let anything = "resource".to_owned();
     let directly = |directory: &str| format!("resource.path like {}", like([&*format!("{directory}/"), "/", ""]));
     match pattern {
-        Pattern::Within(id) => {
+        PermitPattern::Within(id) => {
             let unless = (kind == AbsPath::SPEC.to_string()).then(|| protected::UNLESS.to_owned());
             (format!("resource in {}", uid(id)), Vec::new(), unless)
         }
-        Pattern::Directly(directory) => {
+        PermitPattern::Directly(directory) => {
             let when = format!("resource.path like {}", like([&*format!("{directory}/"), ""]));
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
         }
-        Pattern::Extension { directory, extension } => {
-            let when = format!("resource.extension == {}", crate::lint::quoted(extension));
+        PermitPattern::Extension { directory, extension } => {
+            let when = format!("resource.extension == {}", crate::load_checks::quoted(extension));
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
         }
-        Pattern::Named { directory, name } => {
+        PermitPattern::Named { directory, name } => {
             let when = format!("resource.name like {}", like(name));
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
         }
-        Pattern::Like(name) => (anything, vec![format!("resource.name like {}", like(name))], None),
-        Pattern::Among(ids) => {
+        PermitPattern::Like(name) => (anything, vec![format!("resource.name like {}", like(name))], None),
+        PermitPattern::Among(ids) => {
             let all: Vec<_> = ids.iter().map(|id| uid(id)).collect();
             match &all[..] {
                 [one] => (format!("resource == {one}"), Vec::new(), None),
                 _ => (anything, vec![format!("[{}].contains(resource)", all.join(", "))], None),
             }
         }
-        Pattern::Any => (anything, Vec::new(), None),
+        PermitPattern::Any => (anything, Vec::new(), None),
     }
 }
 
 /// Describes what a permit covers beyond what was seen.
-fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> {
+fn beyond(draft: &PermitDraft, pattern: &PermitPattern, breadth: Breadth) -> Option<String> {
     let kind = draft.kind();
     match pattern {
-        Pattern::Within(id) if kind == Kind::Url && !id.ends_with('/') => Some(format!("`{id}` with any query")),
-        Pattern::Within(id) if kind == Kind::Path => Some(format!("all else below `{id}`, at any depth, but for keys")),
-        Pattern::Within(id) => Some(format!("all else below `{id}`, at any depth")),
-        Pattern::Directly(directory) => Some(format!("all else directly in `{directory}`")),
-        Pattern::Extension { directory, extension } => Some(format!("other `.{extension}` directly in `{directory}`")),
-        Pattern::Named { directory, name } => Some(format!("other `{}` directly in `{directory}`", name.join("*"))),
-        Pattern::Like(name) => Some(format!("other `{}`", name.join("*"))),
-        Pattern::Among(_) => None,
-        Pattern::Any => Some(
+        PermitPattern::Within(id) if kind == ResourceShape::Url && !id.ends_with('/') => {
+            Some(format!("`{id}` with any query"))
+        }
+        PermitPattern::Within(id) if kind == ResourceShape::Path => {
+            Some(format!("all else below `{id}`, at any depth, but for keys"))
+        }
+        PermitPattern::Within(id) => Some(format!("all else below `{id}`, at any depth")),
+        PermitPattern::Directly(directory) => Some(format!("all else directly in `{directory}`")),
+        PermitPattern::Extension { directory, extension } => {
+            Some(format!("other `.{extension}` directly in `{directory}`"))
+        }
+        PermitPattern::Named { directory, name } => {
+            Some(format!("other `{}` directly in `{directory}`", name.join("*")))
+        }
+        PermitPattern::Like(name) => Some(format!("other `{}`", name.join("*"))),
+        PermitPattern::Among(_) => None,
+        PermitPattern::Any => Some(
             match breadth {
                 Breadth::Exact => "other processes of the same name, program, user and unit",
                 Breadth::Siblings => "other processes of the same program, user and unit",
@@ -205,13 +213,13 @@ fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> 
 }
 
 /// Returns an id: the principal, the actions, and the resource if it is only one.
-fn id(shape: &Shape, draft: &Draft) -> String {
+fn id(shape: &DraftKey, draft: &PermitDraft) -> String {
     let place = match &shape.pattern {
-        Pattern::Within(id) | Pattern::Directly(id) => id,
-        Pattern::Extension { directory, .. } | Pattern::Named { directory, .. } => directory,
-        Pattern::Among(ids) if ids.len() == 1 => ids.first().map_or("", |id| id),
-        Pattern::Like(name) => name.first().map_or("", |part| part),
-        Pattern::Among(_) | Pattern::Any => "",
+        PermitPattern::Within(id) | PermitPattern::Directly(id) => id,
+        PermitPattern::Extension { directory, .. } | PermitPattern::Named { directory, .. } => directory,
+        PermitPattern::Among(ids) if ids.len() == 1 => ids.first().map_or("", |id| id),
+        PermitPattern::Like(name) => name.first().map_or("", |part| part),
+        PermitPattern::Among(_) | PermitPattern::Any => "",
     };
     let verbs: Vec<_> = draft.specs.iter().take(2).map(|spec| spec.name).collect();
     let verbs = if draft.specs.len() > 2 { "use".to_owned() } else { verbs.join("-") };
@@ -221,13 +229,13 @@ fn id(shape: &Shape, draft: &Draft) -> String {
 
 /// The ids in use.
 #[derive(Default)]
-struct Names {
+struct PolicyIds {
     taken: BTreeSet<String>,
     /// The last number tried for each id, so that the next one is found at once.
     asked: BTreeMap<String, u64>,
 }
 
-impl Names {
+impl PolicyIds {
     /// Returns the id, with a number if it is in use.
     fn free(&mut self, id: String) -> String {
         let asked = self.asked.entry(id.clone()).or_insert(0);
@@ -249,5 +257,5 @@ pub(super) fn quoted(text: &str) -> String {
 /// Writes a Cedar pattern of these parts, with wildcards between them.
 fn like(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let parts: Vec<_> = parts.into_iter().collect();
-    crate::lint::quoted_pattern(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    crate::load_checks::quoted_pattern(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rex_core::action::{fs, process};
-use rex_core::{Action, ActionSpec, Extent, Place};
+use rex_core::{Action, ActionSpec, Extent, ReachPlace};
 
-use super::{Lint, Look, with_help};
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::places::Nesting;
 use crate::rule::{Rule, Scope, Uid, syntax, walk};
@@ -58,14 +58,14 @@ fn is_everything(rule: &Rule) -> bool {
         && rule.condition.is_none()
 }
 
-fn everything(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn everything(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !is_everything(rule) {
         return Vec::new();
     }
     with_help(look.found(number, "this permits everything to everyone".to_owned()), "name who may do what to what")
 }
 
-fn any_principal(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn any_principal(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !rule.permit || !is_any(&rule.principal) || is_everything(rule) {
         return Vec::new();
     }
@@ -131,11 +131,11 @@ fn settled(expr: &Expr, kind: &str) -> Expr {
     }
 }
 
-fn writes_program(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn writes_program(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !rule.permit || is_everything(rule) {
         return Vec::new();
     }
-    let programs = look.programs.get_or_init(|| Programs::new(look));
+    let programs = look.programs.get_or_init(|| RunnablePrograms::new(look));
     let Some((run, place)) = programs.reached(look, rule) else { return Vec::new() };
     let message = format!("{place}, which `{}` permits to run, may be written", run.id.escape_debug());
     with_help(look.found(number, message), "keep what is run and what is written apart, or forbid one of the two there")
@@ -148,28 +148,28 @@ fn exact(scope: &Scope) -> Option<&Uid> {
 /// The programs that may be run, for each way to write a file, except where a `forbid` without a condition denies everyone to run or to
 /// write.
 #[derive(Debug)]
-pub(super) struct Programs(Vec<Runnable>);
+pub(super) struct RunnablePrograms(Vec<WriteRunnable>);
 
 /// The programs that may be run, for one way to write a file.
 #[derive(Debug)]
-struct Runnable {
+struct WriteRunnable {
     write: &'static ActionSpec,
     forbidden: Extent,
-    all: Runs,
+    all: RunPlaces,
     /// By the principal that a permit names; permits that name no single one are under `None`.
-    by_principal: HashMap<Option<Uid>, Runs>,
+    by_principal: HashMap<Option<Uid>, RunPlaces>,
 }
 
 #[derive(Debug, Default)]
-struct Runs {
-    places: BTreeSet<Place>,
+struct RunPlaces {
+    places: BTreeSet<ReachPlace>,
     /// The first policy for each place.
-    rules: HashMap<Place, usize>,
+    rules: HashMap<ReachPlace, usize>,
     /// The first policy that permits running anything.
     anything: Option<usize>,
 }
 
-impl Runs {
+impl RunPlaces {
     fn add(&mut self, extent: &Extent, number: usize) {
         match extent {
             Extent::Anything => self.anything = self.anything.or(Some(number)),
@@ -195,7 +195,7 @@ impl Runs {
     }
 }
 
-fn extent(look: &Look<'_>, rule: &Rule, spec: &ActionSpec) -> Option<Extent> {
+fn extent(look: &LintContext<'_>, rule: &Rule, spec: &ActionSpec) -> Option<Extent> {
     let act = look.survey.acts.iter().find(|act| act.spec == spec)?;
     Some(look.survey.extent(rule, act))
 }
@@ -211,8 +211,8 @@ fn left(extent: Extent, forbidden: &Extent) -> Extent {
     }
 }
 
-impl Programs {
-    fn new(look: &Look<'_>) -> Self {
+impl RunnablePrograms {
+    fn new(look: &LintContext<'_>) -> Self {
         let rules = || look.policy.rules().iter().enumerate();
         let everyone = |rule: &Rule| !rule.permit && rule.condition.is_none() && is_any(&rule.principal);
         let ways = [fs::Write::SPEC, fs::Append::SPEC].into_iter().map(|write| {
@@ -224,7 +224,7 @@ impl Programs {
             if let Extent::Within(places) = &mut forbidden {
                 *places = Nesting::Paths.simplify(std::mem::take(places));
             }
-            let (mut all, mut by_principal) = (Runs::default(), HashMap::<_, Runs>::new());
+            let (mut all, mut by_principal) = (RunPlaces::default(), HashMap::<_, RunPlaces>::new());
             for (number, rule) in rules().filter(|(_, rule)| rule.permit && !is_everything(rule)) {
                 let runs = extent(look, rule, process::Run::SPEC).unwrap_or_default();
                 let runs = left(runs, &forbidden);
@@ -234,13 +234,13 @@ impl Programs {
             for runs in by_principal.values_mut().chain([&mut all]) {
                 runs.places = Nesting::Paths.simplify(std::mem::take(&mut runs.places));
             }
-            Runnable { write, forbidden, all, by_principal }
+            WriteRunnable { write, forbidden, all, by_principal }
         });
         Self(ways.collect())
     }
 
     /// Finds a place that the rule permits to write and another policy to run, and that policy.
-    fn reached<'p>(&self, look: &Look<'p>, rule: &Rule) -> Option<(&'p Rule, String)> {
+    fn reached<'p>(&self, look: &LintContext<'p>, rule: &Rule) -> Option<(&'p Rule, String)> {
         self.0.iter().find_map(|way| {
             let writes = left(extent(look, rule, way.write)?, &way.forbidden);
             let candidates = match exact(&rule.principal) {
@@ -263,9 +263,9 @@ fn told(both: &Extent) -> Option<String> {
     Some(match both {
         Extent::Anything => "any program".to_owned(),
         Extent::Within(places) => match places.first()? {
-            Place::Exactly(path) => format!("`{}`", path.escape_debug()),
-            Place::Below(path) => format!("`{}` or something below it", path.escape_debug()),
-            Place::Prefix(path) => format!("what starts with `{}`", path.escape_debug()),
+            ReachPlace::Exactly(path) => format!("`{}`", path.escape_debug()),
+            ReachPlace::Below(path) => format!("`{}` or something below it", path.escape_debug()),
+            ReachPlace::Prefix(path) => format!("what starts with `{}`", path.escape_debug()),
         },
     })
 }

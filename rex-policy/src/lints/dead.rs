@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
-use super::places::{Permits, ScopeKey, key};
-use super::whom::Whom;
-use super::{Lint, Look, with_help};
+use super::places::{PermitReaches, ScopeKey, key};
+use super::whom::NamedPrincipals;
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::index::action_meets;
 use crate::places::Nesting;
@@ -45,7 +45,7 @@ pub(super) const FORBID: Lint = Lint {
     find: dead_forbid,
 };
 
-fn never(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn never(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if look.survey.acts.iter().any(|act| !look.survey.extent(rule, act).is_empty()) {
         return Vec::new();
     }
@@ -62,17 +62,17 @@ fn never(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     with_help(look.found(number, "this never matches".to_owned()), &help)
 }
 
-fn dead_forbid(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn dead_forbid(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if rule.permit || !never(look, number, rule).is_empty() {
         return Vec::new();
     }
-    let whom = look.whom.get_or_init(|| Whom::new(look));
+    let whom = look.whom.get_or_init(|| NamedPrincipals::new(look));
     if let Some((whom, near)) = whom.missed(look, rule) {
         let message = format!("no permit is for {whom}, so this forbids nothing");
         let help = "if it is a guard for what will be permitted later, say so: `@lint(\"REX003\")`; else name a principal that a permit is for";
         return with_help(look.found(number, message), &format!("{near}{help}"));
     }
-    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let permits = look.permits.get_or_init(|| PermitReaches::new(look));
     let cut = look.survey.acts.iter().enumerate().any(|(place, act)| {
         let forbidden = look.survey.extent(rule, act);
         !forbidden.is_empty()
@@ -90,8 +90,8 @@ fn dead_forbid(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     )
 }
 
-fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
-    let shapes = look.shapes.get_or_init(|| Shapes::new(look));
+fn shadowed(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+    let shapes = look.shapes.get_or_init(|| PolicyShapes::new(look));
     let by = shapes.wider(look, number, rule).into_iter().find_map(|other| {
         let by = look.policy.rules().get(other)?;
         look.compare();
@@ -115,19 +115,19 @@ fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
 }
 
 /// A policy without its actions: effect, principal, resource, and the hash of its condition.
-type Shape = (bool, ScopeKey, ScopeKey, Option<u64>);
+type PolicyShape = (bool, ScopeKey, ScopeKey, Option<u64>);
 
 /// The policies by shape, so that those that may cover another one are found without a search through all.
 #[derive(Debug)]
-pub(super) struct Shapes {
+pub(super) struct PolicyShapes {
     /// The first policy of each shape, actions and `@allow`.
-    rules: HashMap<Shape, Vec<usize>>,
+    rules: HashMap<PolicyShape, Vec<usize>>,
     /// The types whose ids are paths.
     paths: HashSet<String>,
 }
 
-impl Shapes {
-    fn new(look: &Look<'_>) -> Self {
+impl PolicyShapes {
+    fn new(look: &LintContext<'_>) -> Self {
         let nested = look.survey.acts.iter().filter(|act| act.nesting == Nesting::Paths);
         let mut shapes = Self { rules: HashMap::new(), paths: nested.map(|act| act.kind.clone()).collect() };
         let mut seen = HashSet::new();
@@ -141,7 +141,7 @@ impl Shapes {
     }
 
     /// Returns the policies that may cover another one, in order.
-    fn wider(&self, look: &Look<'_>, number: usize, rule: &Rule) -> Vec<usize> {
+    fn wider(&self, look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<usize> {
         let principals = self.wider_scopes(&rule.principal, false);
         let resources = self.wider_scopes(&rule.resource, true);
         let own = condition(look, number);
@@ -186,7 +186,7 @@ impl Shapes {
 }
 
 /// Returns the hash of a condition, regardless of its layout.
-fn condition(look: &Look<'_>, number: usize) -> Option<u64> {
+fn condition(look: &LintContext<'_>, number: usize) -> Option<u64> {
     let condition = look.policy.cedar(number)?.as_ref().non_scope_constraints()?;
     let mut hasher = DefaultHasher::new();
     condition.hash_shape(&mut hasher);
@@ -194,7 +194,7 @@ fn condition(look: &Look<'_>, number: usize) -> Option<u64> {
 }
 
 /// Returns whether a policy is known to make another one redundant.
-fn covers(look: &Look<'_>, (wide_number, wide): (usize, &Rule), (number, rule): (usize, &Rule)) -> bool {
+fn covers(look: &LintContext<'_>, (wide_number, wide): (usize, &Rule), (number, rule): (usize, &Rule)) -> bool {
     if wide.permit != rule.permit && wide.permit {
         return false;
     }
@@ -213,7 +213,7 @@ fn covers(look: &Look<'_>, (wide_number, wide): (usize, &Rule), (number, rule): 
         && actions()
 }
 
-fn condition_covers(look: &Look<'_>, wide: usize, number: usize) -> bool {
+fn condition_covers(look: &LintContext<'_>, wide: usize, number: usize) -> bool {
     let condition = |number| look.policy.cedar(number).and_then(|policy| policy.as_ref().non_scope_constraints());
     match (condition(wide), condition(number)) {
         (None, _) => true,

@@ -1,9 +1,9 @@
 //! Policies that have expired.
 
-use super::{Lint, Look, with_help};
+use super::{Lint, LintContext, with_help};
 use crate::finding::Finding;
 use crate::finding::Severity;
-use crate::lint::expired;
+use crate::load_checks::expired;
 use crate::rule::{Rule, syntax};
 
 pub(super) const EXPIRED: Lint = Lint {
@@ -17,7 +17,7 @@ pub(super) const EXPIRED: Lint = Lint {
     find: has_expired,
 };
 
-fn has_expired(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn has_expired(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let Some(now) = look.levels.now.filter(|_| rule.condition.is_some()) else { return Vec::new() };
     let Some(condition) = look.policy.cedar(number).and_then(syntax) else { return Vec::new() };
     let Some((needle, said)) = expired(&condition, now.as_millis().into()) else { return Vec::new() };

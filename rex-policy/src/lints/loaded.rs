@@ -1,11 +1,11 @@
 //! Lints that are found while policies are loaded. In a `forbid`, that is an error, because the `forbid` would protect nothing; in a
 //! `permit`, it is a warning, which can be allowed.
 
-use super::{Find, Lint};
+use super::{FindFn, Lint};
 use crate::finding::Severity;
 
 /// No further findings.
-const LOADED: Find = |_, _, _| Vec::new();
+const LOADED: FindFn = |_, _, _| Vec::new();
 
 pub(super) const WILD: Lint = Lint {
     code: "REX012",

@@ -1,6 +1,6 @@
 //! Annotations that a policy lacks.
 
-use super::{Lint, Look, with_help};
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::rule::{Rule, annotation};
 
@@ -29,7 +29,7 @@ pub(super) const REASON: Lint = Lint {
     },
 };
 
-fn missing(look: &Look<'_>, number: usize, key: &str, help: &str) -> Vec<Finding> {
+fn missing(look: &LintContext<'_>, number: usize, key: &str, help: &str) -> Vec<Finding> {
     let said = look.policy.cedar(number).and_then(|policy| annotation(policy, key));
     if said.is_some_and(|said| !said.trim().is_empty()) {
         return Vec::new();

@@ -3,7 +3,7 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, PatternElem, UnaryOp};
 
-use super::{Lint, Look, with_help};
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::rule::{Rule, of_resource, syntax};
 
@@ -42,9 +42,14 @@ pub(super) const URL: Lint = Lint {
 };
 
 /// The message for a pattern of an attribute, whose wildcards are NULs, and the help.
-type Wrong = (String, &'static str);
+type PatternMistake = (String, &'static str);
 
-fn patterns(look: &Look<'_>, number: usize, rule: &Rule, wrong: fn(&str, &str) -> Option<Wrong>) -> Vec<Finding> {
+fn patterns(
+    look: &LintContext<'_>,
+    number: usize,
+    rule: &Rule,
+    wrong: fn(&str, &str) -> Option<PatternMistake>,
+) -> Vec<Finding> {
     let Some(condition) = look.policy.cedar(number).and_then(syntax) else { return Vec::new() };
     let mut findings = Vec::new();
     broadening(&condition, rule.permit, &mut |attribute, pattern| {
@@ -88,7 +93,7 @@ fn before_last(pattern: &str) -> Option<&str> {
     pattern.strip_suffix('\0').filter(|before| !before.contains('\0'))
 }
 
-fn sibling(attribute: &str, pattern: &str) -> Option<Wrong> {
+fn sibling(attribute: &str, pattern: &str) -> Option<PatternMistake> {
     let before = before_last(pattern)?;
     let of_urls = attribute == "url";
     if !(attribute == "path" || (of_urls && open_host(attribute, pattern).is_none()))
@@ -100,7 +105,7 @@ fn sibling(attribute: &str, pattern: &str) -> Option<Wrong> {
     Some((message, "ask `resource in ..`, or end the pattern with `/*`"))
 }
 
-fn query(attribute: &str, pattern: &str) -> Option<Wrong> {
+fn query(attribute: &str, pattern: &str) -> Option<PatternMistake> {
     if attribute != "url" || open_host(attribute, pattern).is_some() {
         return None;
     }
@@ -118,7 +123,7 @@ fn query(attribute: &str, pattern: &str) -> Option<Wrong> {
     Some((message, "ask for `resource.host` and `resource.path`, or `resource in net::Url::\"..\"`"))
 }
 
-fn open_host(attribute: &str, pattern: &str) -> Option<Wrong> {
+fn open_host(attribute: &str, pattern: &str) -> Option<PatternMistake> {
     let open = match attribute {
         "url" => {
             let literal = pattern.split('\0').next().unwrap_or_default();

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rex_core::{Extent, Principal};
 
-use super::Look;
-use crate::reach::Act;
+use super::LintContext;
+use crate::reach::SurveyedAction;
 use crate::rule::{Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
@@ -18,29 +18,29 @@ pub(super) fn key(scope: &Scope) -> ScopeKey {
 
 /// The reach of the permits for each action, in the order of the table.
 #[derive(Debug, Default)]
-pub(super) struct Permits(Vec<Reached>);
+pub(super) struct PermitReaches(Vec<PermitReach>);
 
 /// The reach of the permits for one action.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
+pub(super) struct PermitReach {
     all: Extent,
     by_principal: HashMap<ScopeKey, Extent>,
 }
 
-impl Permits {
-    pub(super) fn new(look: &Look<'_>) -> Self {
-        Self(look.survey.acts.iter().map(|act| Reached::new(look, act, &|_| true)).collect())
+impl PermitReaches {
+    pub(super) fn new(look: &LintContext<'_>) -> Self {
+        Self(look.survey.acts.iter().map(|act| PermitReach::new(look, act, &|_| true)).collect())
     }
 
-    /// Returns the reach by [`Reached::of`] for an action of the table.
-    pub(super) fn of<'s>(&'s self, look: &Look<'_>, act: usize, scope: &Scope) -> Vec<&'s Extent> {
+    /// Returns the reach by [`PermitReach::of`] for an action of the table.
+    pub(super) fn of<'s>(&'s self, look: &LintContext<'_>, act: usize, scope: &Scope) -> Vec<&'s Extent> {
         self.0.get(act).map_or_else(Vec::new, |reached| reached.of(look, scope))
     }
 }
 
-impl Reached {
+impl PermitReach {
     /// Collects the reach of the wanted permits.
-    pub(super) fn new(look: &Look<'_>, act: &Act, is_wanted: &dyn Fn(usize) -> bool) -> Self {
+    pub(super) fn new(look: &LintContext<'_>, act: &SurveyedAction, is_wanted: &dyn Fn(usize) -> bool) -> Self {
         let mut reached = Self::default();
         for (number, rule) in look.policy.rules().iter().enumerate().filter(|(_, rule)| rule.permit) {
             let extent = look.survey.extent(rule, act);
@@ -58,7 +58,7 @@ impl Reached {
     }
 
     /// Returns the reach for the principal of a scope, or of all if it does not name one.
-    pub(super) fn of(&self, look: &Look<'_>, scope: &Scope) -> Vec<&Extent> {
+    pub(super) fn of(&self, look: &LintContext<'_>, scope: &Scope) -> Vec<&Extent> {
         let Some(one) = single(scope) else {
             return Some(&self.all).filter(|all| !all.is_empty()).into_iter().collect();
         };

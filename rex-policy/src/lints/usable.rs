@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use rex_core::action::{net, process};
 use rex_core::net::{RemoteHost, Url};
-use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Resource};
+use rex_core::{AbsPath, Action, ActionSpec, Extent, ReachPlace, Resource};
 
-use super::places::Permits;
-use super::{Lint, Look, with_help};
+use super::places::PermitReaches;
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::rule::Rule;
 
@@ -23,7 +23,7 @@ pub(super) const UNUSABLE: Lint = Lint {
     find: unusable,
 };
 
-fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn unusable(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !rule.permit || look.levels.operations.is_empty() {
         return Vec::new();
     }
@@ -31,7 +31,7 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !interpreter.is_empty() {
         return interpreter;
     }
-    let mut missing: Option<Lacking> = None;
+    let mut missing: Option<ClosestOperation> = None;
     for act in &look.survey.acts {
         let extent = look.survey.extent(rule, act);
         if extent.is_empty() {
@@ -54,7 +54,7 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
         _ => String::new(),
     };
     let help = format!("permit it to the same principal: `{list}{on}`");
-    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let permits = look.permits.get_or_init(|| PermitReaches::new(look));
     let given = |spec: &ActionSpec| {
         let act = look.survey.acts.iter().position(|act| act.spec == spec);
         act.is_some_and(|act| !permits.of(look, act, &rule.principal).is_empty())
@@ -68,11 +68,16 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
 }
 
 /// The operation closest to using a permit, the actions that it lacks, and for which host.
-type Lacking = (&'static str, Vec<&'static ActionSpec>, Option<String>);
+type ClosestOperation = (&'static str, Vec<&'static ActionSpec>, Option<String>);
 
 /// Returns what the closest operation with an action lacks; `None` if one lacks nothing, or none exists.
-fn lacking(look: &Look<'_>, rule: &Rule, spec: &'static ActionSpec, extent: &Extent) -> Option<Lacking> {
-    let mut nearest: Option<Lacking> = None;
+fn lacking(
+    look: &LintContext<'_>,
+    rule: &Rule,
+    spec: &'static ActionSpec,
+    extent: &Extent,
+) -> Option<ClosestOperation> {
+    let mut nearest: Option<ClosestOperation> = None;
     let server = server(spec, extent);
     let host = server.as_ref().map(|server| server.host().name());
     for (name, needs) in look.levels.operations.iter().filter(|(_, needs)| needs.contains(&spec)) {
@@ -106,7 +111,7 @@ fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
     }
     let Extent::Within(places) = extent else { return None };
     let servers = places.iter().map(|place| {
-        let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+        let (ReachPlace::Exactly(id) | ReachPlace::Below(id) | ReachPlace::Prefix(id)) = place;
         let (scheme, rest) = id.split_once("://")?;
         let (authority, _) = rest.split_once('/')?;
         Url::parse(&format!("{scheme}://{authority}/")).ok()
@@ -116,15 +121,15 @@ fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
 }
 
 /// Reports programs that cannot be started without a word of `@allow`.
-fn withheld(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn withheld(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let allowed =
         rule.allows.as_ref().is_some_and(|words| words.split_ascii_whitespace().any(|word| word == "interpreter"));
     let run = look.survey.acts.iter().find(|act| act.spec == process::Run::SPEC);
     let (Some(interpreter), Some(run), false) = (look.levels.interpreter, run, allowed) else { return Vec::new() };
     let Extent::Within(places) = look.survey.extent(rule, run) else { return Vec::new() };
-    let named = |place: &Place| match place {
-        Place::Exactly(path) => AbsPath::parse(path).ok().filter(interpreter),
-        Place::Below(_) | Place::Prefix(_) => None,
+    let named = |place: &ReachPlace| match place {
+        ReachPlace::Exactly(path) => AbsPath::parse(path).ok().filter(interpreter),
+        ReachPlace::Below(_) | ReachPlace::Prefix(_) => None,
     };
     let programs: Option<Vec<AbsPath>> = places.iter().map(named).collect();
     let Some(program) = programs.as_ref().and_then(|programs| programs.first()) else { return Vec::new() };

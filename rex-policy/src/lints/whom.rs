@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use foldhash::HashMap;
 use rex_core::nearest::did_you_mean;
 
-use super::Look;
+use super::LintContext;
 use crate::rule::{Rule, Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
 /// The principals that permits name.
 #[derive(Debug, Default)]
-pub(super) struct Whom<'p> {
+pub(super) struct NamedPrincipals<'p> {
     /// True if a permit names no principal, or if no permit exists.
     anyone: bool,
     /// Principals and groups.
@@ -30,8 +30,8 @@ fn said(rule: &Rule) -> Vec<Vec<&Scope>> {
     head.map(|scope| vec![scope]).into_iter().chain(condition.map(|scopes| scopes.iter().collect())).collect()
 }
 
-impl<'p> Whom<'p> {
-    pub(super) fn new(look: &Look<'p>) -> Self {
+impl<'p> NamedPrincipals<'p> {
+    pub(super) fn new(look: &LintContext<'p>) -> Self {
         let members = look.policy.members();
         let below = PRINCIPALS.into_iter().map(|kind| (kind, members.below(kind))).collect();
         let mut whom = Self { anyone: true, below, ..Self::default() };
@@ -51,7 +51,7 @@ impl<'p> Whom<'p> {
     }
 
     /// Describes the principals of a `forbid` if no permit is for any of them, and suggests another.
-    pub(super) fn missed(&self, look: &Look<'p>, rule: &Rule) -> Option<(String, String)> {
+    pub(super) fn missed(&self, look: &LintContext<'p>, rule: &Rule) -> Option<(String, String)> {
         if self.anyone {
             return None;
         }
@@ -67,7 +67,7 @@ impl<'p> Whom<'p> {
     }
 
     /// Returns whether a permit may be for a principal of a head. The members of an undeclared group are unknown.
-    fn meets(&self, look: &Look<'p>, scope: &Scope) -> bool {
+    fn meets(&self, look: &LintContext<'p>, scope: &Scope) -> bool {
         let is_of_kind = |kind: &str| scope.kind.as_deref().is_none_or(|wanted| wanted == kind);
         match &scope.entity {
             Some(uid) if PRINCIPALS.contains(&&*uid.kind) => {
@@ -90,7 +90,7 @@ impl<'p> Whom<'p> {
     }
 
     /// Returns whether a permit may be for one principal.
-    fn is_for(&self, look: &Look<'p>, kind: &str, id: &str) -> bool {
+    fn is_for(&self, look: &LintContext<'p>, kind: &str, id: &str) -> bool {
         self.unknown
             || self.kinds.contains(kind)
             || self.named.contains(&Uid::new(kind, id))

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use cedar_policy::pst::{BinaryOp, Expr};
 use cedar_policy::{EvalResult, Expression, eval_expression};
 
-use super::flat::Act;
+use super::flat::FlatAction;
 use super::kinds::{and, not, truth};
-use super::variables::{Untold, Variables};
-use crate::clause::{Clauses, Truth};
-use crate::evaluate::{Known, Parties, Trouble};
-use crate::index::{Lineage, action_meets, principal_meets};
-use crate::operation::Operation;
+use super::variables::{ConditionVariables, Untranslatable};
+use crate::clause::{ClauseTree, ClauseTruth};
+use crate::evaluate::{CedarParts, EvalError, KnownMembers};
+use crate::index::{Ancestry, action_meets, principal_meets};
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 use crate::rule::Rule;
 
 /// A part of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum PolicyPart {
     Principal,
     Resource,
     Clause(usize),
@@ -28,9 +28,9 @@ enum Part {
 
 /// A part of a policy that holds, or does not hold, for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reason {
+struct PartReason {
     number: usize,
-    part: Part,
+    part: PolicyPart,
     holds: bool,
 }
 
@@ -38,16 +38,16 @@ struct Reason {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cube {
     /// Reasons why a permit of the one applies.
-    more: Vec<Reason>,
+    more: Vec<PartReason>,
     /// Reasons why a `forbid` of the other applies, if one does.
-    less: Vec<Reason>,
+    less: Vec<PartReason>,
     /// Reasons why no other policy interferes, among those that only one of the two has.
-    finely: [Vec<Reason>; 2],
+    finely: [Vec<PartReason>; 2],
 }
 
 /// Two policies, the first of which allows what the second does not, and which of their policies only one of them has.
 #[derive(Clone, Copy)]
-pub(crate) struct Sides<'p> {
+pub(crate) struct PolicyPair<'p> {
     pub(crate) more: &'p Policy,
     pub(crate) less: &'p Policy,
     pub(crate) changed: [&'p [bool]; 2],
@@ -55,7 +55,7 @@ pub(crate) struct Sides<'p> {
     pub(crate) word: Option<&'p str>,
 }
 
-impl Sides<'_> {
+impl PolicyPair<'_> {
     fn changed(&self, side: usize, number: usize) -> bool {
         self.changed.get(side).and_then(|changed| changed.get(number)).copied().unwrap_or(true)
     }
@@ -63,18 +63,19 @@ impl Sides<'_> {
 
 impl Cube {
     /// Finds the reasons why two policies decide a request differently. The error says why they cannot be found.
-    pub(crate) fn of(sides: &Sides<'_>, operation: &Operation) -> Result<Self, Untold> {
+    pub(crate) fn of(sides: &PolicyPair<'_>, operation: &ExampleRequest) -> Result<Self, Untranslatable> {
         let mut cube = Self::default();
-        let (more, less) = (came_out(sides.more, operation)?, came_out(sides.less, operation)?);
-        let counts = |one: &Met<'_>| !one.rule.permit || sides.word.is_none_or(|word| one.rule.lets(word));
-        let by = |side: usize, met: &[Met<'_>], permit: bool| {
-            let fits = |one: &&Met<'_>| one.applies && one.rule.permit == permit && counts(one);
+        let explained = |policy| came_out(policy, operation).map_err(|error| error.to_string());
+        let (more, less) = (explained(sides.more)?, explained(sides.less)?);
+        let counts = |one: &MetPolicy<'_>| !one.rule.permit || sides.word.is_none_or(|word| one.rule.lets(word));
+        let by = |side: usize, met: &[MetPolicy<'_>], permit: bool| {
+            let fits = |one: &&MetPolicy<'_>| one.applies && one.rule.permit == permit && counts(one);
             // A policy that only one of the two has explains more than one that both have.
             let found = met.iter().filter(fits).max_by_key(|one| sides.changed(side, one.number));
             found.map(|one| one.reasons.clone())
         };
-        let fails = |side: usize, met: &[Met<'_>], permit: bool| {
-            let fits = |one: &&Met<'_>| {
+        let fails = |side: usize, met: &[MetPolicy<'_>], permit: bool| {
+            let fits = |one: &&MetPolicy<'_>| {
                 !one.applies && one.rule.permit == permit && counts(one) && sides.changed(side, one.number)
             };
             met.iter().filter(fits).flat_map(|one| one.reasons.clone()).collect::<Vec<_>>()
@@ -103,10 +104,10 @@ impl Cube {
     /// Encodes that a request has these reasons.
     pub(super) fn told(
         &self,
-        variables: &mut Variables,
-        [more, less]: [&Act<'_>; 2],
+        variables: &mut ConditionVariables,
+        [more, less]: [&FlatAction<'_>; 2],
         fine: bool,
-    ) -> Result<Expr, Untold> {
+    ) -> Result<Expr, Untranslatable> {
         let mut all = truth(true);
         let none = [Vec::new(), Vec::new()];
         let [unforbidden, unpermitted] = if fine { &self.finely } else { &none };
@@ -120,19 +121,19 @@ impl Cube {
     }
 }
 
-impl Reason {
-    fn told(&self, variables: &mut Variables, act: &Act<'_>) -> Result<Expr, Untold> {
+impl PartReason {
+    fn told(&self, variables: &mut ConditionVariables, act: &FlatAction<'_>) -> Result<Expr, Untranslatable> {
         let gone = || "a policy is not where it was".to_owned();
         let rule = act.policy.rules().get(self.number).ok_or_else(gone)?;
         match self.part {
-            Part::Principal => act.principal_is(variables, rule),
-            Part::Resource => act.resource_is(variables, rule),
-            Part::Clause(clause) | Part::Member(clause, _) => {
+            PolicyPart::Principal => act.principal_is(variables, rule),
+            PolicyPart::Resource => act.resource_is(variables, rule),
+            PolicyPart::Clause(clause) | PolicyPart::Member(clause, _) => {
                 let clauses = act.policy.clauses(self.number).ok_or_else(gone)?;
                 let clause = clauses.clauses.get(clause).ok_or_else(gone)?;
                 let syntax = syntax(&clause.expression).ok_or("a clause has an unknown shape")?;
                 match self.part {
-                    Part::Member(_, place) => {
+                    PolicyPart::Member(_, place) => {
                         let member = alternatives(&syntax).into_iter().nth(place).ok_or_else(gone)?;
                         act.expr(variables, &member)
                     }
@@ -171,43 +172,43 @@ fn alternatives(clause: &Expr) -> Vec<Expr> {
 }
 
 /// A policy about the action of a request, whether it applies, and the reasons.
-struct Met<'p> {
+struct MetPolicy<'p> {
     number: usize,
     rule: &'p Rule,
     applies: bool,
-    reasons: Vec<Reason>,
+    reasons: Vec<PartReason>,
 }
 
 /// Evaluates each policy about the action of a request.
-fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>>, Trouble> {
+fn came_out<'p>(policy: &'p Policy, operation: &ExampleRequest) -> Result<Vec<MetPolicy<'p>>, EvalError> {
     let request = operation.asked.request();
     let (subject, spec) = (&request.subject.principal, request.action.spec());
     let (members, kind) = (operation.with(policy), spec.resource.to_string());
     let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
     let groups = groups.map_or(&[][..], |groups| groups);
-    let parties = Parties::new(subject.kind(), subject.id(), groups, spec)?;
-    let known = Known { members: &members, ..policy.known() };
+    let parties = CedarParts::new(subject.kind(), subject.id(), groups, spec)?;
+    let known = KnownMembers { members: &members, ..policy.known() };
     let entities = parties.all_entities(&request, known)?;
     let asked = parties.full_request(&request)?;
-    let lineage = Lineage::new(&kind, request.resource, members.above(&kind).map(|above| &**above));
-    let value = |clause: &Expression| -> Truth {
+    let lineage = Ancestry::new(&kind, request.resource, members.above(&kind).map(|above| &**above));
+    let value = |clause: &Expression| -> ClauseTruth {
         match eval_expression(&asked, &entities, clause) {
             Ok(EvalResult::Bool(value)) => Some(value),
             _ => None,
         }
     };
     // Find the alternative because of which a clause holds.
-    let part = |clauses: &Clauses, clause: usize| {
+    let part = |clauses: &ClauseTree, clause: usize| {
         let syntax = clauses.clauses.get(clause).and_then(|clause| syntax(&clause.expression));
         let members = syntax.iter().flat_map(alternatives);
         let held = members.map(|one| one.to_string().parse().ok().and_then(|one| value(&one)));
         let place = held.collect::<Vec<_>>().into_iter().position(|held| held == Some(true));
-        place.map_or(Part::Clause(clause), |place| Part::Member(clause, place))
+        place.map_or(PolicyPart::Clause(clause), |place| PolicyPart::Member(clause, place))
     };
-    let of = |clauses: &Clauses| -> Option<(bool, Vec<(Part, bool)>)> {
-        let values: Vec<Truth> = clauses.clauses.iter().map(|clause| value(&clause.expression)).collect();
+    let of = |clauses: &ClauseTree| -> Option<(bool, Vec<(PolicyPart, bool)>)> {
+        let values: Vec<ClauseTruth> = clauses.clauses.iter().map(|clause| value(&clause.expression)).collect();
         let (applies, because) = clauses.because(&values)?;
-        let named = |(clause, holds)| (if holds { part(clauses, clause) } else { Part::Clause(clause) }, holds);
+        let named = |(clause, holds)| (if holds { part(clauses, clause) } else { PolicyPart::Clause(clause) }, holds);
         Some((applies, because.into_iter().map(named).collect()))
     };
     let mut all = Vec::new();
@@ -215,23 +216,22 @@ fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>
         if !action_meets(rule.actions.as_ref(), spec) {
             continue;
         }
-        let reason = |part: Part, holds: bool| Reason { number, part, holds };
-        let not_met = |part: Part| Met { number, rule, applies: false, reasons: vec![reason(part, false)] };
+        let reason = |part: PolicyPart, holds: bool| PartReason { number, part, holds };
+        let not_met = |part: PolicyPart| MetPolicy { number, rule, applies: false, reasons: vec![reason(part, false)] };
         if !principal_meets(&rule.principal, subject.kind(), subject.id(), groups) {
-            all.push(not_met(Part::Principal));
+            all.push(not_met(PolicyPart::Principal));
             continue;
         }
         if !lineage.meets(&rule.resource) {
-            all.push(not_met(Part::Resource));
+            all.push(not_met(PolicyPart::Resource));
             continue;
         }
-        let head = [reason(Part::Principal, true), reason(Part::Resource, true)];
+        let head = [reason(PolicyPart::Principal, true), reason(PolicyPart::Resource, true)];
         let because = policy.clauses(number).map_or(Some((true, Vec::new())), |clauses| of(&clauses));
-        let (applies, because) =
-            because.ok_or_else(|| format!("policy `{}` is an error there", rule.id.escape_debug()))?;
+        let (applies, because) = because.ok_or_else(|| EvalError::FailingPolicy(rule.id.clone()))?;
         let clauses = because.into_iter().map(|(part, holds)| reason(part, holds));
         let head = head.into_iter().filter(|_| applies);
-        all.push(Met { number, rule, applies, reasons: head.chain(clauses).collect() });
+        all.push(MetPolicy { number, rule, applies, reasons: head.chain(clauses).collect() });
     }
     Ok(all)
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::ActionSpec;
 
-use super::kinds::{ID, Kind, and, binary, is, not, or, truth, variable};
-use super::variables::{PRINCIPAL, Untold, Variables, cedar_type, in_reach_of_clocks};
+use super::kinds::{ID, IdForm, and, binary, is, not, or, truth, variable};
+use super::variables::{ConditionVariables, PRINCIPAL, Untranslatable, cedar_type, in_reach_of_clocks};
 use crate::index::action_meets;
 use crate::policy::Policy;
 use crate::rule::{self, Rule, Scope, Uid};
@@ -17,12 +17,12 @@ use crate::vocabulary::{GROUP, PRINCIPALS};
 
 /// One action by one type of principal, as a policy sees it.
 #[derive(Debug, Clone)]
-pub(super) struct Act<'p> {
+pub(super) struct FlatAction<'p> {
     pub(super) spec: &'static ActionSpec,
     pub(super) principal: &'static str,
     /// The start of the names of its facts, so that two acts do not share them.
     pub(super) prefix: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: IdForm,
     resource: String,
     pub(super) policy: &'p Policy,
     /// The word that the `@allow` of a permit must have for it to count.
@@ -30,41 +30,41 @@ pub(super) struct Act<'p> {
 }
 
 /// The policies of a set: whether each permits, and when it applies.
-pub(super) type Side = Vec<(bool, Expr)>;
+pub(super) type FlatPolicies = Vec<(bool, Expr)>;
 
 /// An entity in a comparison.
-enum Thing {
+enum ComparedEntity {
     Principal,
     Action,
     Resource,
     Named(Uid),
 }
 
-fn thing(expr: &Expr) -> Option<Thing> {
+fn thing(expr: &Expr) -> Option<ComparedEntity> {
     match expr {
-        Expr::Var(Var::Principal) => Some(Thing::Principal),
-        Expr::Var(Var::Action) => Some(Thing::Action),
-        Expr::Var(Var::Resource) => Some(Thing::Resource),
-        Expr::Literal(Literal::EntityUID(uid)) => Some(Thing::Named(rule::literal(uid))),
+        Expr::Var(Var::Principal) => Some(ComparedEntity::Principal),
+        Expr::Var(Var::Action) => Some(ComparedEntity::Action),
+        Expr::Var(Var::Resource) => Some(ComparedEntity::Resource),
+        Expr::Literal(Literal::EntityUID(uid)) => Some(ComparedEntity::Named(rule::literal(uid))),
         _ => None,
     }
 }
 
-fn things(expr: &Expr) -> Option<Vec<Thing>> {
+fn things(expr: &Expr) -> Option<Vec<ComparedEntity>> {
     match expr {
         Expr::Set(members) => members.iter().map(|member| thing(member)).collect(),
         other => thing(other).map(|one| vec![one]),
     }
 }
 
-impl<'p> Act<'p> {
+impl<'p> FlatAction<'p> {
     pub(super) fn new(
         policy: &'p Policy,
         spec: &'static ActionSpec,
         principal: &'static str,
         prefix: &'static str,
     ) -> Self {
-        let (kind, resource) = (Kind::of(spec.resource), spec.resource.to_string());
+        let (kind, resource) = (IdForm::of(spec.resource), spec.resource.to_string());
         Self { spec, principal, prefix, kind, resource, policy, word: None }
     }
 
@@ -74,8 +74,8 @@ impl<'p> Act<'p> {
     }
 
     /// Returns the act as another policy sees it.
-    pub(super) fn seen_by<'q>(&self, policy: &'q Policy) -> Act<'q> {
-        Act::new(policy, self.spec, self.principal, self.prefix)
+    pub(super) fn seen_by<'q>(&self, policy: &'q Policy) -> FlatAction<'q> {
+        FlatAction::new(policy, self.spec, self.principal, self.prefix)
     }
 
     /// Returns the name of the variable for a fact about the action.
@@ -89,7 +89,7 @@ impl<'p> Act<'p> {
     }
 
     /// Encodes the policies that may apply. `wider` leaves out a `forbid` that cannot be encoded, so that more is allowed.
-    pub(super) fn side(&self, variables: &mut Variables, wider: bool) -> Result<Side, Untold> {
+    pub(super) fn side(&self, variables: &mut ConditionVariables, wider: bool) -> Result<FlatPolicies, Untranslatable> {
         let mut side = Vec::new();
         for (number, rule) in self.policy.rules().iter().enumerate() {
             if rule.permit && self.word.is_some_and(|word| !rule.lets(word)) {
@@ -106,11 +106,17 @@ impl<'p> Act<'p> {
     }
 
     /// Encodes when a policy applies.
-    pub(super) fn rule(&self, variables: &mut Variables, number: usize, rule: &Rule) -> Result<Expr, Untold> {
+    pub(super) fn rule(
+        &self,
+        variables: &mut ConditionVariables,
+        number: usize,
+        rule: &Rule,
+    ) -> Result<Expr, Untranslatable> {
         if !action_meets(rule.actions.as_ref(), self.spec) {
             return Ok(truth(false));
         }
-        let untold = |why: Untold| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
+        let untold =
+            |why: Untranslatable| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
         let head = self.principal_is(variables, rule).map_err(untold)?;
         let head = and(head, self.resource_is(variables, rule).map_err(untold)?);
         if head == truth(false) || rule.condition.is_none() {
@@ -122,26 +128,31 @@ impl<'p> Act<'p> {
     }
 
     /// Encodes that the principal matches a head.
-    pub(super) fn principal_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
-        self.scope(variables, &rule.principal, &Thing::Principal)
+    pub(super) fn principal_is(&self, variables: &mut ConditionVariables, rule: &Rule) -> Result<Expr, Untranslatable> {
+        self.scope(variables, &rule.principal, &ComparedEntity::Principal)
     }
 
     /// Encodes that the resource matches a head.
-    pub(super) fn resource_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
-        self.scope(variables, &rule.resource, &Thing::Resource)
+    pub(super) fn resource_is(&self, variables: &mut ConditionVariables, rule: &Rule) -> Result<Expr, Untranslatable> {
+        self.scope(variables, &rule.resource, &ComparedEntity::Resource)
     }
 
-    fn scope(&self, variables: &mut Variables, scope: &Scope, of: &Thing) -> Result<Expr, Untold> {
-        let kind = if matches!(of, Thing::Principal) { self.principal } else { &self.resource };
+    fn scope(
+        &self,
+        variables: &mut ConditionVariables,
+        scope: &Scope,
+        of: &ComparedEntity,
+    ) -> Result<Expr, Untranslatable> {
+        let kind = if matches!(of, ComparedEntity::Principal) { self.principal } else { &self.resource };
         let typed = truth(scope.kind.as_ref().is_none_or(|wanted| **wanted == *kind));
         let Some(uid) = &scope.entity else { return Ok(typed) };
-        let named = Thing::Named(uid.clone());
+        let named = ComparedEntity::Named(uid.clone());
         let entity = if scope.exact { self.same(variables, of, &named) } else { self.within(variables, of, &named) };
         Ok(and(typed, entity?))
     }
 
     /// Encodes an expression of a condition.
-    pub(super) fn expr(&self, variables: &mut Variables, expr: &Expr) -> Result<Expr, Untold> {
+    pub(super) fn expr(&self, variables: &mut ConditionVariables, expr: &Expr) -> Result<Expr, Untranslatable> {
         match expr {
             Expr::Literal(Literal::EntityUID(_)) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } => Err(no(expr)),
             Expr::Literal(_) => Ok(expr.clone()),
@@ -153,10 +164,10 @@ impl<'p> Act<'p> {
             Expr::Like { expr: of, pattern } => self.like(variables, of, pattern),
             Expr::Is { expr: of, entity_type, in_expr } => {
                 let kind = match thing(of).ok_or_else(|| no(expr))? {
-                    Thing::Principal => self.principal.to_owned(),
-                    Thing::Action => format!("{}::Action", self.spec.namespace),
-                    Thing::Resource => self.resource.clone(),
-                    Thing::Named(uid) => uid.kind.into(),
+                    ComparedEntity::Principal => self.principal.to_owned(),
+                    ComparedEntity::Action => format!("{}::Action", self.spec.namespace),
+                    ComparedEntity::Resource => self.resource.clone(),
+                    ComparedEntity::Named(uid) => uid.kind.into(),
                 };
                 match (kind == entity_type.to_string(), in_expr) {
                     (true, Some(above)) => self.binary(variables, expr, (BinaryOp::In, of, above)),
@@ -182,10 +193,10 @@ impl<'p> Act<'p> {
 
     fn binary(
         &self,
-        variables: &mut Variables,
+        variables: &mut ConditionVariables,
         whole: &Expr,
         (op, left, right): (BinaryOp, &Expr, &Expr),
-    ) -> Result<Expr, Untold> {
+    ) -> Result<Expr, Untranslatable> {
         match op {
             // An operand that is never evaluated may be about another type.
             BinaryOp::And => match self.expr(variables, left)? {
@@ -242,41 +253,62 @@ impl<'p> Act<'p> {
     }
 
     /// Encodes that two entities are equal.
-    fn same(&self, variables: &mut Variables, one: &Thing, other: &Thing) -> Result<Expr, Untold> {
+    fn same(
+        &self,
+        variables: &mut ConditionVariables,
+        one: &ComparedEntity,
+        other: &ComparedEntity,
+    ) -> Result<Expr, Untranslatable> {
         let mut text = |name: &str, uid: &Uid| {
             variables.use_of(name.to_owned(), "String");
             is(name, &uid.id)
         };
         Ok(match (one, other) {
-            (Thing::Principal, Thing::Named(uid)) | (Thing::Named(uid), Thing::Principal) => {
-                if *uid.kind == *self.principal { text(PRINCIPAL, uid) } else { truth(false) }
+            (ComparedEntity::Principal, ComparedEntity::Named(uid))
+            | (ComparedEntity::Named(uid), ComparedEntity::Principal) => {
+                if *uid.kind == *self.principal {
+                    text(PRINCIPAL, uid)
+                } else {
+                    truth(false)
+                }
             }
-            (Thing::Resource, Thing::Named(uid)) | (Thing::Named(uid), Thing::Resource) => {
-                if *uid.kind == *self.resource { text(ID, uid) } else { truth(false) }
+            (ComparedEntity::Resource, ComparedEntity::Named(uid))
+            | (ComparedEntity::Named(uid), ComparedEntity::Resource) => {
+                if *uid.kind == *self.resource {
+                    text(ID, uid)
+                } else {
+                    truth(false)
+                }
             }
-            (Thing::Action, Thing::Named(uid)) | (Thing::Named(uid), Thing::Action) => {
+            (ComparedEntity::Action, ComparedEntity::Named(uid))
+            | (ComparedEntity::Named(uid), ComparedEntity::Action) => {
                 truth(uid.kind.strip_suffix("::Action") == Some(self.spec.namespace) && *uid.id == *self.spec.name)
             }
-            (Thing::Named(one), Thing::Named(other)) => truth(one == other),
-            (Thing::Principal, Thing::Principal)
-            | (Thing::Action, Thing::Action)
-            | (Thing::Resource, Thing::Resource) => truth(true),
+            (ComparedEntity::Named(one), ComparedEntity::Named(other)) => truth(one == other),
+            (ComparedEntity::Principal, ComparedEntity::Principal)
+            | (ComparedEntity::Action, ComparedEntity::Action)
+            | (ComparedEntity::Resource, ComparedEntity::Resource) => truth(true),
             // They are of different types.
             _ => truth(false),
         })
     }
 
     /// Encodes that an entity is another or lies in it.
-    fn within(&self, variables: &mut Variables, below: &Thing, above: &Thing) -> Result<Expr, Untold> {
+    fn within(
+        &self,
+        variables: &mut ConditionVariables,
+        below: &ComparedEntity,
+        above: &ComparedEntity,
+    ) -> Result<Expr, Untranslatable> {
         match (below, above) {
-            (Thing::Action, Thing::Named(uid)) => {
-                let actions = rule::Actions { named: vec![uid.clone()], exact: false };
+            (ComparedEntity::Action, ComparedEntity::Named(uid)) => {
+                let actions = rule::HeadActions { named: vec![uid.clone()], exact: false };
                 Ok(truth(action_meets(Some(&actions), self.spec)))
             }
-            (Thing::Principal, Thing::Named(group)) if *group.kind == *GROUP => {
+            (ComparedEntity::Principal, ComparedEntity::Named(group)) if *group.kind == *GROUP => {
                 Ok(self.member(variables, group, (true, self.principal), &|id| Some(is(PRINCIPAL, id))))
             }
-            (Thing::Resource, Thing::Named(uid)) if *uid.kind == *self.resource => {
+            (ComparedEntity::Resource, ComparedEntity::Named(uid)) if *uid.kind == *self.resource => {
                 variables.use_of(ID.to_owned(), "String");
                 let Some(told) = self.kind.within(self.spec.resource, &uid.id) else {
                     return Ok(or(is(ID, &uid.id), variables.free(uid, false)));
@@ -289,11 +321,11 @@ impl<'p> Act<'p> {
                 variables.if_used.extend(shared);
                 Ok(told)
             }
-            (Thing::Resource, Thing::Named(class)) if self.is_class(class) => {
+            (ComparedEntity::Resource, ComparedEntity::Named(class)) if self.is_class(class) => {
                 let told = |id: &str| self.kind.within(self.spec.resource, id);
                 Ok(self.member(variables, class, (false, &self.resource), &told))
             }
-            (Thing::Named(one), Thing::Named(other)) if one != other => self.declared(one, other),
+            (ComparedEntity::Named(one), ComparedEntity::Named(other)) if one != other => self.declared(one, other),
             _ => self.same(variables, below, above),
         }
     }
@@ -306,7 +338,7 @@ impl<'p> Act<'p> {
     /// Encodes a declared membership, or a free variable if nothing is declared.
     fn member(
         &self,
-        variables: &mut Variables,
+        variables: &mut ConditionVariables,
         group: &Uid,
         (of_principal, kind): (bool, &str),
         is_one: &dyn Fn(&str) -> Option<Expr>,
@@ -323,7 +355,7 @@ impl<'p> Act<'p> {
     }
 
     /// Returns whether one entity is declared to be in another.
-    fn declared(&self, one: &Uid, other: &Uid) -> Result<Expr, Untold> {
+    fn declared(&self, one: &Uid, other: &Uid) -> Result<Expr, Untranslatable> {
         let members = self.policy.members();
         let unrelated = PRINCIPALS.contains(&&*one.kind) || *one.kind == *GROUP;
         if members.declared.is_empty() || !unrelated {
@@ -333,7 +365,7 @@ impl<'p> Act<'p> {
         Ok(truth(above.is_some_and(|above| above.contains(other))))
     }
 
-    fn attribute_of(&self, variables: &mut Variables, of: &Expr, name: &str) -> Result<Expr, Untold> {
+    fn attribute_of(&self, variables: &mut ConditionVariables, of: &Expr, name: &str) -> Result<Expr, Untranslatable> {
         let unknown = || format!("`{name}` is looked for where there is none");
         match of {
             Expr::Var(Var::Context) => {
@@ -387,21 +419,26 @@ impl<'p> Act<'p> {
         self.kind.part_is(&self.part_of_id(of)?, text)
     }
 
-    fn follow_from_text(&self, variables: &mut Variables, of: &Expr, text: &Expr) {
+    fn follow_from_text(&self, variables: &mut ConditionVariables, of: &Expr, text: &Expr) {
         if let (Some(name), Expr::Literal(Literal::String(text))) = (self.part_of_id(of), text) {
             let pattern: Vec<_> = text.chars().map(PatternElem::Char).collect();
             self.follow(variables, &name, is(&Self::attribute(&name), text), &pattern);
         }
     }
 
-    fn follow(&self, variables: &mut Variables, name: &str, said: Expr, pattern: &[PatternElem]) {
+    fn follow(&self, variables: &mut ConditionVariables, name: &str, said: Expr, pattern: &[PatternElem]) {
         if let Some(follows) = self.kind.follows(name, pattern) {
             variables.use_of(ID.to_owned(), "String");
             variables.learn(or(not(said), follows));
         }
     }
 
-    fn like(&self, variables: &mut Variables, of: &Expr, pattern: &[PatternElem]) -> Result<Expr, Untold> {
+    fn like(
+        &self,
+        variables: &mut ConditionVariables,
+        of: &Expr,
+        pattern: &[PatternElem],
+    ) -> Result<Expr, Untranslatable> {
         let attribute = self.part_of_id(of);
         if let Some(told) = attribute.as_ref().and_then(|name| self.kind.part_like(name, pattern)) {
             variables.use_of(ID.to_owned(), "String");
@@ -415,6 +452,6 @@ impl<'p> Act<'p> {
     }
 }
 
-fn no(expr: &Expr) -> Untold {
+fn no(expr: &Expr) -> Untranslatable {
     format!("`{expr}` is compared in a way that has no translation")
 }

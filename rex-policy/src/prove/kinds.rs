@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::net::{RemoteHost, Url};
 use rex_core::process::{Process, Program};
-use rex_core::resource::{Host, Manager, Unit};
+use rex_core::resource::{Host, ServiceManager, Unit};
 use rex_core::{AbsPath, Resource, ResourceSpec, Value};
 
 /// The variable for the id of the resource.
@@ -16,7 +16,7 @@ const PLACES: usize = 24;
 
 /// A type of resource, by the form of its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum IdForm {
     Path,
     Program,
     Unit,
@@ -94,7 +94,7 @@ fn exact(pattern: &[PatternElem]) -> Option<String> {
     pattern.iter().map(|part| if let PatternElem::Char(c) = part { Some(*c) } else { None }).collect()
 }
 
-impl Kind {
+impl IdForm {
     pub(super) fn of(spec: &ResourceSpec) -> Self {
         let known = [
             (AbsPath::SPEC, Self::Path),
@@ -103,7 +103,7 @@ impl Kind {
             (RemoteHost::SPEC, Self::Host),
             (Url::SPEC, Self::Url),
             (Process::SPEC, Self::Process),
-            (Manager::SPEC, Self::One(Resource::id(&Manager))),
+            (ServiceManager::SPEC, Self::One(Resource::id(&ServiceManager))),
             (Host::SPEC, Self::One(Resource::id(&Host))),
         ];
         known.into_iter().find(|(known, _)| *known == spec).map_or(Self::Other, |(_, kind)| kind)
@@ -288,7 +288,7 @@ mod tests {
     use cedar_policy::{Context, Entities, EvalResult, Expression, Request, RestrictedExpression, eval_expression};
     use proptest::prelude::*;
     use rex_core::resource::AnyResource;
-    use rex_core::{ACTIONS, ActionSpec, Asked, Fact, Principal, Subject, Timestamp, asked::Written};
+    use rex_core::{ACTIONS, ActionSpec, Fact, Principal, RequestBuf, Subject, Timestamp, request::RequestSpec};
 
     use super::*;
 
@@ -303,11 +303,11 @@ mod tests {
         eval_expression(&request, &Entities::empty(), &expression).unwrap() == EvalResult::Bool(true)
     }
 
-    fn resource(action: &str, id: &str) -> Option<Asked> {
+    fn resource(action: &str, id: &str) -> Option<RequestBuf> {
         let spec = |spec: &&&ActionSpec| spec.to_string() == action;
         let context = ACTIONS.iter().find(spec).unwrap().context.iter().map(|fact| (fact.name.to_owned(), "".into()));
-        let written = Written { action, resource: id, context: context.collect(), ..Written::default() };
-        Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0)).ok()
+        let written = RequestSpec { action, resource: id, context: context.collect(), ..RequestSpec::default() };
+        RequestBuf::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0)).ok()
     }
 
     /// Generates an action on each type, and ids that are near each other.
@@ -340,8 +340,8 @@ mod tests {
             let (Some(one), Some(other)) = (resource(action, &one), resource(action, &other)) else { return Ok(()) };
             let (one, other) = (one.request().resource, other.request().resource);
             let (spec, id) = (one.spec(), one.id());
-            let kind = Kind::of(spec);
-            prop_assert_ne!(kind, Kind::Other);
+            let kind = IdForm::of(spec);
+            prop_assert_ne!(kind, IdForm::Other);
             prop_assert!(holds(&kind.shape(), id, &[]), "{}", id);
             let mut above = vec![id];
             one.ancestors(&mut |ancestor| above.push(ancestor));

@@ -2,11 +2,11 @@
 
 use cedar_policy::pst::Expr;
 
-use super::flat::Act;
-use super::variables::{Untold, Variables};
+use super::flat::FlatAction;
+use super::variables::{ConditionVariables, Untranslatable};
 use crate::annotation;
 use crate::finding::{Finding, Severity};
-use crate::operation::Operation;
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 use crate::rule::{self, Rule};
 
@@ -38,20 +38,24 @@ impl Property {
 }
 
 /// A property that one policy states.
-pub(super) struct Stated<'p> {
+pub(super) struct StatedProperty<'p> {
     pub(super) properties: &'p Policy,
     pub(super) number: usize,
     pub(super) rule: &'p Rule,
 }
 
-impl Stated<'_> {
+impl StatedProperty<'_> {
     /// Encodes when it applies to an act.
-    pub(super) fn applies(&self, act: &Act<'_>, variables: &mut Variables) -> Result<Expr, Untold> {
+    pub(super) fn applies(
+        &self,
+        act: &FlatAction<'_>,
+        variables: &mut ConditionVariables,
+    ) -> Result<Expr, Untranslatable> {
         act.seen_by(self.properties).rule(variables, self.number, self.rule)
     }
 
     /// Returns whether it matches a request by itself.
-    pub(super) fn matches(&self, operation: &Operation) -> bool {
+    pub(super) fn matches(&self, operation: &ExampleRequest) -> bool {
         self.properties.applies(self.number, &operation.asked.request(), &operation.with(self.properties))
     }
 }

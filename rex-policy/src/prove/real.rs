@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal};
-use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Fact, FactKind, Principal, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{ActionSpec, Fact, FactKind, Principal, RequestBuf, Subject, Timestamp, Value};
 
-use super::flat::Act;
+use super::flat::FlatAction;
 use super::kinds::{ID, and, binary, is, not, or, truth, variable};
-use super::solve::Model;
-use super::variables::{PRINCIPAL, Variables};
-use crate::operation::{ANYONE, Operation, any_value};
+use super::solve::SolverModel;
+use super::variables::{ConditionVariables, PRINCIPAL};
+use crate::operation::{ANYONE, ExampleRequest, any_value};
 use crate::rule::Uid;
 
 /// Returns the requests of a model, one for each act: for each candidate id, the best first.
 pub(super) fn requests(
     table: &'static [&'static ActionSpec],
-    acts: &[Act<'_>],
-    variables: &Variables,
-    model: &Model,
-) -> Vec<Vec<Operation>> {
+    acts: &[FlatAction<'_>],
+    variables: &ConditionVariables,
+    model: &SolverModel,
+) -> Vec<Vec<ExampleRequest>> {
     let Some(first) = acts.first() else { return Vec::new() };
     let chosen = model.get(ID).and_then(said);
     let ids = first.kind.candidates(chosen.as_deref(), &attributes(first, model));
@@ -31,18 +31,18 @@ fn said(value: &Value) -> Option<String> {
     if let Value::Text(text) = value { Some(text.clone()) } else { None }
 }
 
-fn attributes(act: &Act<'_>, model: &Model) -> BTreeMap<String, Value> {
+fn attributes(act: &FlatAction<'_>, model: &SolverModel) -> BTreeMap<String, Value> {
     let declared = act.spec.resource.attributes.iter();
-    declared.filter_map(|it| Some((it.name.to_owned(), model.get(&Act::attribute(it.name))?.clone()))).collect()
+    declared.filter_map(|it| Some((it.name.to_owned(), model.get(&FlatAction::attribute(it.name))?.clone()))).collect()
 }
 
 fn request(
     table: &'static [&'static ActionSpec],
-    act: &Act<'_>,
-    variables: &Variables,
-    model: &Model,
+    act: &FlatAction<'_>,
+    variables: &ConditionVariables,
+    model: &SolverModel,
     id: &str,
-) -> Option<Operation> {
+) -> Option<ExampleRequest> {
     let text = |name: &str| model.get(name).and_then(said);
     let principal = text(PRINCIPAL).unwrap_or_else(|| ANYONE.to_owned());
     let principal = if act.principal == "User" { Principal::user(&principal) } else { Principal::agent(&principal) };
@@ -61,10 +61,10 @@ fn request(
     });
     let action = act.spec.to_string();
     let written =
-        Written { action: &action, resource: id, attributes: attributes(act, model), context: context.collect() };
+        RequestSpec { action: &action, resource: id, attributes: attributes(act, model), context: context.collect() };
     let (kind, name) = (principal.kind().to_owned(), principal.id().to_owned());
     let subject = Subject { principal, script: text(&act.fact("script")).unwrap_or_default(), tags };
-    let asked = Asked::new(table, &written, subject, now).ok()?;
+    let asked = RequestBuf::new(table, &written, subject, now).ok()?;
     let resource = Uid::new(&act.spec.resource.to_string(), asked.request().resource.id());
     let members = variables.members.iter().filter(|(name, (of_principal, group))| {
         model.get(*name) == Some(&Value::Bool(true)) && (*of_principal || group.kind != resource.kind)
@@ -74,27 +74,32 @@ fn request(
         (below, group.clone())
     });
     let members = members.collect();
-    Some(Operation { asked, members, told: told(act, variables) })
+    Some(ExampleRequest { asked, members, told: told(act, variables) })
 }
 
 /// Returns the facts and attributes that policies compare.
-fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
+fn told(act: &FlatAction<'_>, variables: &ConditionVariables) -> BTreeSet<String> {
     let facts = act.spec.context.iter().map(|fact| fact.name).chain(["now", "script", "tags"]);
     let facts = facts.filter(|name| variables.types.contains_key(&act.fact(name)));
     let attributes = act.spec.resource.attributes.iter().map(|attribute| attribute.name);
-    let attributes = attributes.filter(|name| variables.types.contains_key(&Act::attribute(name)));
+    let attributes = attributes.filter(|name| variables.types.contains_key(&FlatAction::attribute(name)));
     facts.map(str::to_owned).chain(attributes.map(|name| format!("resource.{name}"))).collect()
 }
 
 /// Returns a condition against choosing the same again: what ids like the chosen one imply, or that it does not exist.
-pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, found: &[Vec<Operation>]) -> Option<Expr> {
+pub(super) fn lesson(
+    acts: &[FlatAction<'_>],
+    variables: &ConditionVariables,
+    model: &SolverModel,
+    found: &[Vec<ExampleRequest>],
+) -> Option<Expr> {
     let id = &*model.get(ID).and_then(said)?;
     let operation = found.iter().flatten().find(|operation| operation.asked.request().resource.id() == id);
     let Some(operation) = operation else { return Some(not(is(ID, id))) };
     let mut says = truth(true);
     let act = acts.first()?;
     operation.asked.request().resource.attributes(&mut |name, fact| {
-        let own = Act::attribute(name);
+        let own = FlatAction::attribute(name);
         if act.spec.resource.id_attribute == Some(name) || !variables.types.contains_key(&own) {
             return;
         }
@@ -117,7 +122,7 @@ pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, fou
         }
         says = and(std::mem::replace(&mut says, truth(true)), said);
     });
-    let all = operation.asked.request().resource.id_says_all();
+    let all = operation.asked.request().resource.id_is_complete();
     (all && says != truth(true)).then_some(says)
 }
 

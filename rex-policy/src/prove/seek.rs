@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use cedar_policy::pst::Expr;
 use rex_core::ActionSpec;
 
-use super::flat::{Act, Side};
+use super::flat::{FlatAction, FlatPolicies};
 use super::kinds::ID;
 use super::real;
-use super::solve::{Broken, Relation};
-use super::variables::{Untold, Variables};
-use super::{Counterexample, Prover, Verdict};
-use crate::operation::Operation;
+use super::solve::{SetRelation, SolverFailure};
+use super::variables::{ConditionVariables, Untranslatable};
+use super::{Counterexample, ProofVerdict, Prover};
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 use crate::vocabulary::PRINCIPALS;
 
@@ -22,19 +22,19 @@ const ROUNDS: usize = 24;
 pub(super) const UNREAL: &str = "a counterexample was found only with what no request can be";
 
 /// A question about one action by one type of principal, or about two actions by the same.
-pub(super) struct Question<'p> {
-    pub(super) variables: Variables,
-    pub(super) acts: Vec<Act<'p>>,
-    pub(super) ask: Ask,
+pub(super) struct SolverQuestion<'p> {
+    pub(super) variables: ConditionVariables,
+    pub(super) acts: Vec<FlatAction<'p>>,
+    pub(super) ask: SolverQuery,
 }
 
-pub(super) enum Ask {
-    Pair(Relation, Side, Side),
+pub(super) enum SolverQuery {
+    Pair(SetRelation, FlatPolicies, FlatPolicies),
     Error(Expr),
 }
 
 /// Requests that were found, or `None` if none exist; an error if undecided.
-pub(super) type Sought = Result<Option<Vec<Operation>>, Untold>;
+pub(super) type SoughtRequests = Result<Option<Vec<ExampleRequest>>, Untranslatable>;
 
 /// Returns each action with each type of principal.
 pub(crate) fn acts(policy: &Policy) -> impl Iterator<Item = (&'static ActionSpec, &'static str)> + use<> {
@@ -46,15 +46,15 @@ impl Prover<'_> {
     pub(super) fn each(
         &mut self,
         policy: &Policy,
-        mut ask: impl FnMut(&mut Self, &'static ActionSpec, &'static str) -> Result<Sought, Broken>,
-    ) -> Result<Verdict, Broken> {
+        mut ask: impl FnMut(&mut Self, &'static ActionSpec, &'static str) -> Result<SoughtRequests, SolverFailure>,
+    ) -> Result<ProofVerdict, SolverFailure> {
         // The reasons why it is undecided, with the places.
-        let mut reasons = BTreeMap::<Untold, Vec<String>>::new();
+        let mut reasons = BTreeMap::<Untranslatable, Vec<String>>::new();
         for (spec, principal) in acts(policy) {
             match ask(self, spec, principal)? {
                 Ok(None) => {}
                 Ok(Some(operations)) => {
-                    return Ok(Verdict::Refuted(Box::new(Counterexample {
+                    return Ok(ProofVerdict::Refuted(Box::new(Counterexample {
                         operations,
                         policies: Vec::new(),
                         why: "",
@@ -64,27 +64,27 @@ impl Prover<'_> {
             }
         }
         if reasons.is_empty() {
-            return Ok(Verdict::Proved);
+            return Ok(ProofVerdict::Proved);
         }
         let reasons = reasons.into_iter().map(|(why, places)| {
             let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
             format!("{}{more}: {why}", places.first().map_or("", String::as_str))
         });
-        Ok(Verdict::Undecided(reasons.collect()))
+        Ok(ProofVerdict::Undecided(reasons.collect()))
     }
 
     /// Asks a solver for requests until `shows` accepts some of them.
     pub(super) fn seek(
         &mut self,
-        question: Result<Question<'_>, Untold>,
+        question: Result<SolverQuestion<'_>, Untranslatable>,
         policy: &Policy,
-        shows: &dyn Fn(&[Operation]) -> bool,
-    ) -> Result<Sought, Broken> {
+        shows: &dyn Fn(&[ExampleRequest]) -> bool,
+    ) -> Result<SoughtRequests, SolverFailure> {
         let mut question = match question {
             Ok(question) => question,
             Err(untold) => return Ok(Err(untold)),
         };
-        let Variables { types, known, if_used, .. } = &mut question.variables;
+        let ConditionVariables { types, known, if_used, .. } = &mut question.variables;
         known.extend(if_used.drain(..).filter(|(name, _)| types.contains_key(name)).map(|(_, expr)| expr));
         if types.contains_key(ID) {
             known.extend(question.acts.iter().map(|act| act.kind.shape()));
@@ -101,20 +101,20 @@ impl Prover<'_> {
 
     fn rounds(
         &mut self,
-        question: &mut Question<'_>,
+        question: &mut SolverQuestion<'_>,
         policy: &Policy,
         polite: bool,
-        shows: &dyn Fn(&[Operation]) -> bool,
-    ) -> Result<Sought, Broken> {
-        let Question { variables, acts, ask } = question;
+        shows: &dyn Fn(&[ExampleRequest]) -> bool,
+    ) -> Result<SoughtRequests, SolverFailure> {
+        let SolverQuestion { variables, acts, ask } = question;
         for _ in 0..ROUNDS {
             let mut asked = variables.clone();
             if polite {
                 asked.known.extend(variables.polite.iter().cloned());
             }
             let found = match ask {
-                Ask::Pair(relation, left, right) => self.solving.against(*relation, &asked, (left, right))?,
-                Ask::Error(applies) => self.solving.error(&asked, applies)?,
+                SolverQuery::Pair(relation, left, right) => self.solving.against(*relation, &asked, (left, right))?,
+                SolverQuery::Error(applies) => self.solving.error(&asked, applies)?,
             };
             let model = match found {
                 Ok(Some(model)) => model,

@@ -14,13 +14,13 @@ use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet};
 use rex_core::Value;
 
 use super::Solver;
-use super::flat::Side;
+use super::flat::FlatPolicies;
 use super::kinds::{and, truth};
-use super::variables::{Untold, Variables};
+use super::variables::{ConditionVariables, Untranslatable};
 
 /// A relation between two sets of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
+pub(super) enum SetRelation {
     /// The second allows everything that the first allows.
     Implies,
     /// No request is allowed by both.
@@ -28,23 +28,23 @@ pub(super) enum Relation {
 }
 
 /// Values of variables that make a counterexample. A variable that makes no difference is missing.
-pub(super) type Model = BTreeMap<String, Value>;
+pub(super) type SolverModel = BTreeMap<String, Value>;
 
 /// The answer to a question: a model of a counterexample, or `None` without one; an error if undecided.
-type Found = Result<Option<Model>, Untold>;
+type SolverAnswer = Result<Option<SolverModel>, Untranslatable>;
 
 /// The message of a solver that cannot continue.
-pub(super) type Broken = String;
+pub(super) type SolverFailure = String;
 
 /// A solver that is asked each question only once.
-pub(super) struct Solving<'s> {
-    compiler: CedarSymCompiler<Bridge<'s>>,
-    known: HashMap<String, Found>,
+pub(super) struct CachedSolver<'s> {
+    compiler: CedarSymCompiler<SolverBridge<'s>>,
+    known: HashMap<String, SolverAnswer>,
 }
 
-impl<'s> Solving<'s> {
-    pub(super) fn new(solver: &'s mut dyn Solver) -> Result<Self, Broken> {
-        let bridge = Bridge { script: Vec::new(), solver };
+impl<'s> CachedSolver<'s> {
+    pub(super) fn new(solver: &'s mut dyn Solver) -> Result<Self, SolverFailure> {
+        let bridge = SolverBridge { script: Vec::new(), solver };
         let compiler = CedarSymCompiler::new(bridge).map_err(|error| error.to_string())?;
         Ok(Self { compiler, known: HashMap::new() })
     }
@@ -52,12 +52,12 @@ impl<'s> Solving<'s> {
     /// Finds a request for which the relation of two sets does not hold.
     pub(super) fn against(
         &mut self,
-        relation: Relation,
-        variables: &Variables,
-        (left, right): (&Side, &Side),
-    ) -> Result<Found, Broken> {
-        let permits = |side: &Side| side.iter().any(|(permit, _)| *permit);
-        if !permits(left) || (relation == Relation::Disjoint && !permits(right)) {
+        relation: SetRelation,
+        variables: &ConditionVariables,
+        (left, right): (&FlatPolicies, &FlatPolicies),
+    ) -> Result<SolverAnswer, SolverFailure> {
+        let permits = |side: &FlatPolicies| side.iter().any(|(permit, _)| *permit);
+        if !permits(left) || (relation == SetRelation::Disjoint && !permits(right)) {
             return Ok(Ok(None));
         }
         let known = variables.known.iter().cloned().fold(truth(true), and);
@@ -65,32 +65,38 @@ impl<'s> Solving<'s> {
         let (right, schema) = (text(right), schema(variables));
         let key = format!("{relation:?}\n{schema}{left}--\n{right}");
         self.ask(key, variables, |compiler| {
-            let read = |text: &str| text.parse::<PolicySet>().map_err(Failed::told);
-            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(Failed::told)?;
-            let env = schema.request_envs().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
+            let read = |text: &str| text.parse::<PolicySet>().map_err(QueryFailure::told);
+            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(QueryFailure::told)?;
+            let env =
+                schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
             let compile = |text: &str| Ok(CompiledPolicySet::compile(&read(text)?, &env, &schema)?);
-            let (left, right): (_, Result<_, Failed>) = (compile(&left)?, compile(&right));
+            let (left, right): (_, Result<_, QueryFailure>) = (compile(&left)?, compile(&right));
             let right = right?;
             Ok(at_once(async {
                 match relation {
-                    Relation::Implies => compiler.check_implies_with_counterexample_opt(&left, &right).await,
-                    Relation::Disjoint => compiler.check_disjoint_with_counterexample_opt(&left, &right).await,
+                    SetRelation::Implies => compiler.check_implies_with_counterexample_opt(&left, &right).await,
+                    SetRelation::Disjoint => compiler.check_disjoint_with_counterexample_opt(&left, &right).await,
                 }
             })??)
         })
     }
 
     /// Finds a request for which a condition is an error.
-    pub(super) fn error(&mut self, variables: &Variables, condition: &Expr) -> Result<Found, Broken> {
+    pub(super) fn error(
+        &mut self,
+        variables: &ConditionVariables,
+        condition: &Expr,
+    ) -> Result<SolverAnswer, SolverFailure> {
         let known = variables.known.iter().cloned().fold(truth(true), and);
         let policy = text(&vec![(true, and(known, condition.clone()))]);
         let schema = schema(variables);
         let key = format!("error\n{schema}{policy}");
         self.ask(key, variables, |compiler| {
-            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(Failed::told)?;
-            let env = schema.request_envs().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
-            let set = policy.parse::<PolicySet>().map_err(Failed::told)?;
-            let policy = set.policies().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
+            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(QueryFailure::told)?;
+            let env =
+                schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
+            let set = policy.parse::<PolicySet>().map_err(QueryFailure::told)?;
+            let policy = set.policies().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
             let policy = CompiledPolicy::compile(policy, &env, &schema)?;
             Ok(at_once(compiler.check_never_errors_with_counterexample_opt(&policy))??)
         })
@@ -99,34 +105,34 @@ impl<'s> Solving<'s> {
     fn ask(
         &mut self,
         key: String,
-        variables: &Variables,
-        ask: impl FnOnce(&mut CedarSymCompiler<Bridge<'s>>) -> Result<Option<cedar_policy_symcc::Env>, Failed>,
-    ) -> Result<Found, Broken> {
+        variables: &ConditionVariables,
+        ask: impl FnOnce(&mut CedarSymCompiler<SolverBridge<'s>>) -> Result<Option<cedar_policy_symcc::Env>, QueryFailure>,
+    ) -> Result<SolverAnswer, SolverFailure> {
         if let Some(found) = self.known.get(&key) {
             return Ok(found.clone());
         }
         let found = match ask(&mut self.compiler) {
             Ok(counterexample) => Ok(counterexample.map(|env| model(&env, variables))),
-            Err(Failed::Undecided(why)) => Err(why),
-            Err(Failed::Broken(why)) => return Err(why),
+            Err(QueryFailure::Undecided(why)) => Err(why),
+            Err(QueryFailure::Broken(why)) => return Err(why),
         };
         self.known.insert(key, found.clone());
         Ok(found)
     }
 }
 
-enum Failed {
-    Undecided(Untold),
-    Broken(Broken),
+enum QueryFailure {
+    Undecided(Untranslatable),
+    Broken(SolverFailure),
 }
 
-impl Failed {
+impl QueryFailure {
     fn told(error: impl ToString) -> Self {
         Self::Undecided(format!("the symbolic compiler does not take it: {}", error.to_string()))
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for QueryFailure {
     fn from(error: Error) -> Self {
         match error {
             Error::SolverUnknown => Self::Undecided("the solver has given up on it".to_owned()),
@@ -137,7 +143,7 @@ impl From<Error> for Failed {
     }
 }
 
-fn text(side: &Side) -> String {
+fn text(side: &FlatPolicies) -> String {
     side.iter().fold(String::new(), |mut text, (permit, applies)| {
         let effect = if *permit { "permit" } else { "forbid" };
         let _ = writeln!(text, "{effect} (principal, action, resource) when {{ {applies} }};");
@@ -145,13 +151,13 @@ fn text(side: &Side) -> String {
     })
 }
 
-fn schema(variables: &Variables) -> String {
+fn schema(variables: &ConditionVariables) -> String {
     let facts: Vec<_> = variables.types.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
     let facts = facts.join(", ");
     format!("entity E;\naction a appliesTo {{ principal: [E], resource: [E], context: {{ {facts} }} }};\n")
 }
 
-fn model(env: &cedar_policy_symcc::Env, variables: &Variables) -> Model {
+fn model(env: &cedar_policy_symcc::Env, variables: &ConditionVariables) -> SolverModel {
     let value = |name: &String| Some((name.clone(), value(env.request.context()?.get(name)?)?));
     variables.types.keys().filter_map(value).collect()
 }
@@ -169,20 +175,20 @@ fn value(value: EvalResult) -> Option<Value> {
 }
 
 /// Returns the output of a future that never waits: a solver answers within one call.
-fn at_once<T>(future: impl Future<Output = T>) -> Result<T, Failed> {
+fn at_once<T>(future: impl Future<Output = T>) -> Result<T, QueryFailure> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
-        Poll::Pending => Err(Failed::told("it waits for what does not come")),
+        Poll::Pending => Err(QueryFailure::told("it waits for what does not come")),
     }
 }
 
 /// A solver as the symbolic compiler expects it: commands are collected until a question is asked.
-struct Bridge<'s> {
+struct SolverBridge<'s> {
     script: Vec<u8>,
     solver: &'s mut dyn Solver,
 }
 
-impl Bridge<'_> {
+impl SolverBridge<'_> {
     fn answer(&mut self, command: &str) -> Result<String, SolverError> {
         self.script.extend_from_slice(command.as_bytes());
         let script = String::from_utf8_lossy(&std::mem::take(&mut self.script)).into_owned();
@@ -211,7 +217,7 @@ impl Bridge<'_> {
     }
 }
 
-impl solver::Solver for Bridge<'_> {
+impl solver::Solver for SolverBridge<'_> {
     fn smtlib_input(&mut self) -> &mut (dyn tokio::io::AsyncWrite + Unpin + Send) {
         &mut self.script
     }

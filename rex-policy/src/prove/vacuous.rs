@@ -2,29 +2,29 @@
 
 use rex_core::ActionSpec;
 
-use super::flat::{Act, Side};
-use super::kinds::{Kind, truth};
-use super::property::{Property, Stated};
-use super::seek::{Ask, Question, UNREAL};
-use super::solve::{Broken, Relation};
-use super::variables::{Untold, Variables};
-use super::{Prover, Verdict};
-use crate::operation::Operation;
+use super::flat::{FlatAction, FlatPolicies};
+use super::kinds::{IdForm, truth};
+use super::property::{Property, StatedProperty};
+use super::seek::{SolverQuery, SolverQuestion, UNREAL};
+use super::solve::{SetRelation, SolverFailure};
+use super::variables::{ConditionVariables, Untranslatable};
+use super::{ProofVerdict, Prover};
+use crate::operation::ExampleRequest;
 use crate::policy::Policy;
 
 impl Prover<'_> {
     /// Makes a verdict vacuous if the statement matches no request.
     pub(super) fn of_one(
         &mut self,
-        verdict: Verdict,
+        verdict: ProofVerdict,
         policy: &Policy,
-        stated: &Stated<'_>,
+        stated: &StatedProperty<'_>,
         property: Property,
-    ) -> Result<Verdict, Broken> {
+    ) -> Result<ProofVerdict, SolverFailure> {
         // Only a path can be run.
-        let about = |spec: &ActionSpec| property != Property::NeverRun || Kind::of(spec.resource) == Kind::Path;
+        let about = |spec: &ActionSpec| property != Property::NeverRun || IdForm::of(spec.resource) == IdForm::Path;
         match verdict {
-            refuted @ Verdict::Refuted(_) => Ok(refuted),
+            refuted @ ProofVerdict::Refuted(_) => Ok(refuted),
             verdict => {
                 let matched = self.matched(policy, stated, &about)?;
                 Ok(worth(verdict, matched, || "it matches no request".to_owned()))
@@ -35,11 +35,11 @@ impl Prover<'_> {
     /// Makes the verdict on a ceiling vacuous if a permit matches no request, or if it permits every request.
     pub(super) fn of_ceiling(
         &mut self,
-        mut verdict: Verdict,
+        mut verdict: ProofVerdict,
         policy: &Policy,
-        ceiling: &[Stated<'_>],
-    ) -> Result<Verdict, Broken> {
-        if matches!(verdict, Verdict::Refuted(_)) {
+        ceiling: &[StatedProperty<'_>],
+    ) -> Result<ProofVerdict, SolverFailure> {
+        if matches!(verdict, ProofVerdict::Refuted(_)) {
             return Ok(verdict);
         }
         verdict = worth(verdict, self.exceeded(policy, ceiling)?, || "it permits every request".to_owned());
@@ -55,22 +55,22 @@ impl Prover<'_> {
     fn matched(
         &mut self,
         policy: &Policy,
-        stated: &Stated<'_>,
+        stated: &StatedProperty<'_>,
         about: &dyn Fn(&ActionSpec) -> bool,
-    ) -> Result<Verdict, Broken> {
+    ) -> Result<ProofVerdict, SolverFailure> {
         self.each(policy, |prover, spec, principal| {
             if !about(spec) {
                 return Ok(Ok(None));
             }
-            let act = Act::new(policy, spec, principal, "");
-            let mut variables = Variables::default();
+            let act = FlatAction::new(policy, spec, principal, "");
+            let mut variables = ConditionVariables::default();
             let applies = match stated.applies(&act, &mut variables) {
                 Ok(applies) if applies == truth(false) => return Ok(Ok(None)),
                 Ok(applies) => applies,
                 Err(untold) => return Ok(Err(untold)),
             };
-            let ask = Ask::Pair(Relation::Disjoint, vec![(true, applies)], vec![(true, truth(true))]);
-            let question = Question { variables, acts: vec![act], ask };
+            let ask = SolverQuery::Pair(SetRelation::Disjoint, vec![(true, applies)], vec![(true, truth(true))]);
+            let question = SolverQuestion { variables, acts: vec![act], ask };
             match prover.seek(Ok(question), policy, &|it| it.iter().all(|it| stated.matches(it)))? {
                 // It contradicts no known condition, so such a request probably exists; the proof does not need it.
                 Err(why) if why == UNREAL => Ok(Ok(Some(Vec::new()))),
@@ -80,29 +80,29 @@ impl Prover<'_> {
     }
 
     /// Refutes that a ceiling permits every request.
-    fn exceeded(&mut self, policy: &Policy, ceiling: &[Stated<'_>]) -> Result<Verdict, Broken> {
+    fn exceeded(&mut self, policy: &Policy, ceiling: &[StatedProperty<'_>]) -> Result<ProofVerdict, SolverFailure> {
         self.each(policy, |prover, spec, principal| {
-            let act = Act::new(policy, spec, principal, "");
-            let mut variables = Variables::default();
+            let act = FlatAction::new(policy, spec, principal, "");
+            let mut variables = ConditionVariables::default();
             let sides = ceiling.iter().map(|stated| Ok((true, stated.applies(&act, &mut variables)?)));
-            let question = sides.collect::<Result<Side, Untold>>().map(|right| {
-                let ask = Ask::Pair(Relation::Implies, vec![(true, truth(true))], right);
-                Question { variables, acts: vec![act], ask }
+            let question = sides.collect::<Result<FlatPolicies, Untranslatable>>().map(|right| {
+                let ask = SolverQuery::Pair(SetRelation::Implies, vec![(true, truth(true))], right);
+                SolverQuestion { variables, acts: vec![act], ask }
             });
-            let inside = |it: &Operation| ceiling.iter().any(|stated| stated.matches(it));
+            let inside = |it: &ExampleRequest| ceiling.iter().any(|stated| stated.matches(it));
             prover.seek(question, policy, &|it| it.iter().all(|it| !inside(it)))
         })
     }
 }
 
 /// Returns a verdict that is vacuous or undecided unless the other is refuted.
-fn worth(verdict: Verdict, other: Verdict, why: impl FnOnce() -> String) -> Verdict {
+fn worth(verdict: ProofVerdict, other: ProofVerdict, why: impl FnOnce() -> String) -> ProofVerdict {
     match (verdict, other) {
-        (verdict @ Verdict::Vacuous(_), _) | (verdict, Verdict::Refuted(_)) => verdict,
-        (verdict, Verdict::Undecided(reasons)) => {
+        (verdict @ ProofVerdict::Vacuous(_), _) | (verdict, ProofVerdict::Refuted(_)) => verdict,
+        (verdict, ProofVerdict::Undecided(reasons)) => {
             let told = |reason| format!("whether it says anything: {reason}");
-            verdict.and(Verdict::Undecided(reasons.into_iter().map(told).collect()))
+            verdict.and(ProofVerdict::Undecided(reasons.into_iter().map(told).collect()))
         }
-        (_, Verdict::Proved | Verdict::Vacuous(_)) => Verdict::Vacuous(why()),
+        (_, ProofVerdict::Proved | ProofVerdict::Vacuous(_)) => ProofVerdict::Vacuous(why()),
     }
 }

@@ -10,14 +10,14 @@ use super::kinds::{and, binary, is, not, variable};
 use crate::rule::Uid;
 
 /// The reason why something cannot be encoded.
-pub(super) type Untold = String;
+pub(super) type Untranslatable = String;
 
 /// The variable for the id of the principal.
 pub(super) const PRINCIPAL: &str = "principal";
 
 /// The variables of conditions, and what is known about them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variables {
+pub(super) struct ConditionVariables {
     /// The variables with their Cedar types.
     pub(super) types: BTreeMap<String, &'static str>,
     /// Variables for memberships that the entities file may declare: of the principal (`true`), or of the resource.
@@ -30,7 +30,7 @@ pub(super) struct Variables {
     pub(super) polite: Vec<Expr>,
 }
 
-impl Variables {
+impl ConditionVariables {
     /// Declares a variable and returns it.
     pub(super) fn use_of(&mut self, name: String, kind: &'static str) -> Expr {
         let variable = variable(&name);

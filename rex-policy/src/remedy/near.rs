@@ -2,11 +2,11 @@
 
 use rex_core::Request;
 
-use super::permit::Wanted;
-use crate::index::Lineage;
+use super::permit::WantedPermit;
+use crate::index::Ancestry;
 use crate::policy::Policy;
 use crate::rule::{Rule, Scope};
-use crate::trace::Traced;
+use crate::trace::PolicyTrace;
 
 /// Maximum number of lines.
 pub(super) const MOST: usize = 3;
@@ -17,7 +17,7 @@ const CONDITION: usize = 200;
 
 impl Policy {
     /// Describes policies that came near, as comments.
-    pub(super) fn near(&self, wanted: &[Wanted<'_>]) -> Vec<String> {
+    pub(super) fn near(&self, wanted: &[WantedPermit<'_>]) -> Vec<String> {
         let mut lines = Vec::new();
         for wanted in wanted {
             if let Some(via) = wanted.via {
@@ -44,7 +44,7 @@ impl Policy {
 }
 
 /// Describes how near a policy comes, with its rank.
-fn told(rule: &Rule, traced: &Traced, wanted: &Wanted<'_>) -> Option<(u8, String)> {
+fn told(rule: &Rule, traced: &PolicyTrace, wanted: &WantedPermit<'_>) -> Option<(u8, String)> {
     let request = &wanted.request;
     match traced.misses[..] {
         [] => {
@@ -77,7 +77,7 @@ fn who(scope: &Scope) -> Option<String> {
 }
 
 /// Describes the resource of a head that may miss this resource by a slip.
-fn resource(rule: &Rule, wanted: &Wanted<'_>) -> Option<String> {
+fn resource(rule: &Rule, wanted: &WantedPermit<'_>) -> Option<String> {
     let Request { resource, .. } = wanted.request;
     let uid = rule.resource.entity.as_ref()?;
     let id = uid.id.escape_debug();
@@ -85,7 +85,7 @@ fn resource(rule: &Rule, wanted: &Wanted<'_>) -> Option<String> {
     if *uid.kind != *kind {
         return None;
     }
-    let lineage = Lineage::new(&kind, resource, None);
+    let lineage = Ancestry::new(&kind, resource, None);
     if rule.resource.exact && lineage.ancestors.contains(&&*uid.id) {
         return Some(format!("is about `{id}` itself; `resource in` takes what lies below, too"));
     }

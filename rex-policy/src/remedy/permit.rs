@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use rex_core::action::net;
 use rex_core::process::Process;
-use rex_core::{Action, ActionSpec, Fact, Need, Request, Resource, Subject, Timestamp, Width};
+use rex_core::{Action, ActionSpec, Fact, Need, NeedWidth, Request, Resource, Subject, Timestamp};
 
 use super::SAID_BY_ARGUMENTS;
 use crate::annotation::id_of;
@@ -16,9 +16,9 @@ const NOBODY: &str = "reserved";
 
 /// A request that needs a permit.
 #[derive(Clone)]
-pub(super) struct Wanted<'a> {
+pub(super) struct WantedPermit<'a> {
     pub(super) request: Request<'a>,
-    pub(super) width: Width,
+    pub(super) width: NeedWidth,
     unknown: &'a [&'static str],
     pub(super) via: Option<&'a str>,
     operation: Option<&'static str>,
@@ -26,9 +26,9 @@ pub(super) struct Wanted<'a> {
     pub(super) allow: String,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WantedPermit<'a> {
     pub(super) fn of(request: Request<'a>) -> Self {
-        Self { request, width: Width::This, unknown: &[], via: None, operation: None, allow: String::new() }
+        Self { request, width: NeedWidth::This, unknown: &[], via: None, operation: None, allow: String::new() }
     }
 
     pub(super) fn of_need(need: &'a Need, subject: &'a Subject, now: Timestamp, operation: &'static str) -> Self {
@@ -41,15 +41,15 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn head(&self) -> Head {
-        let uid = |id: &str| format!("{}::{}", self.request.resource.spec(), crate::lint::quoted(id));
+    fn head(&self) -> PermitHead {
+        let uid = |id: &str| format!("{}::{}", self.request.resource.spec(), crate::load_checks::quoted(id));
         let id = self.request.resource.id();
         match &self.width {
-            _ if self.is_process() => Head::Any,
-            Width::This => Head::Exactly(BTreeSet::from([uid(id)])),
-            Width::Below => Head::Within(uid(id)),
-            Width::Named { directory, .. } => Head::Within(uid(directory)),
-            Width::Prefix(_) | Width::Any | Width::Later(_) => Head::Any,
+            _ if self.is_process() => PermitHead::Any,
+            NeedWidth::This => PermitHead::Exactly(BTreeSet::from([uid(id)])),
+            NeedWidth::Below => PermitHead::Within(uid(id)),
+            NeedWidth::Named { directory, .. } => PermitHead::Within(uid(directory)),
+            NeedWidth::Prefix(_) | NeedWidth::Any | NeedWidth::Later(_) => PermitHead::Any,
         }
     }
 
@@ -61,10 +61,10 @@ impl<'a> Wanted<'a> {
     fn conditions(&self) -> Vec<String> {
         let mut all = Vec::new();
         match &self.width {
-            Width::Named { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
+            NeedWidth::Named { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
                 all.push(format!("resource.name like \"{}*{}\"", pattern(prefix), pattern(suffix)));
             }
-            Width::Prefix(prefix) => {
+            NeedWidth::Prefix(prefix) => {
                 let name = self.request.resource.spec().id_attribute.unwrap_or("name");
                 all.push(format!("resource.{name} like \"{}*\"", pattern(prefix)));
             }
@@ -123,7 +123,7 @@ fn equals(what: &str, fact: Fact<'_>) -> String {
     match fact {
         Fact::Long(value) => format!("{what} == {value}"),
         Fact::Bool(value) => format!("{what} == {value}"),
-        Fact::String(value) => format!("{what} == {}", crate::lint::quoted(value)),
+        Fact::String(value) => format!("{what} == {}", crate::load_checks::quoted(value)),
         Fact::Ip(value) => format!("{what} == ip(\"{value}\")"),
     }
 }
@@ -138,37 +138,37 @@ fn pattern(text: &str) -> String {
 
 /// The resource in the head of a permit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Head {
+enum PermitHead {
     Any,
     Exactly(BTreeSet<String>),
     Within(String),
 }
 
 /// The parts in which permits must agree to be merged for several actions.
-type Shape = (String, &'static str, Head, Vec<String>, String);
+type PermitShape = (String, &'static str, PermitHead, Vec<String>, String);
 
 /// Permits before they have ids.
-pub(super) struct Drafts {
-    drafts: Vec<Draft>,
+pub(super) struct RemedyDrafts {
+    drafts: Vec<RemedyDraft>,
     /// Resources that no policy can name.
     misleading: Vec<String>,
     /// True if some process is unknown.
     unknown: bool,
 }
 
-struct Draft {
+struct RemedyDraft {
     principal: String,
     person: String,
     actions: Vec<&'static ActionSpec>,
-    head: Head,
+    head: PermitHead,
     when: Vec<String>,
     allow: String,
     operations: BTreeSet<&'static str>,
 }
 
-impl Drafts {
-    pub(super) fn of(wanted: &[Wanted<'_>]) -> Self {
-        let mut shapes: BTreeMap<Shape, Draft> = BTreeMap::new();
+impl RemedyDrafts {
+    pub(super) fn of(wanted: &[WantedPermit<'_>]) -> Self {
+        let mut shapes: BTreeMap<PermitShape, RemedyDraft> = BTreeMap::new();
         let (mut misleading, mut order, mut unknown) = (Vec::new(), Vec::new(), false);
         for wanted in wanted {
             if wanted.is_misleading() {
@@ -183,7 +183,7 @@ impl Drafts {
                 order.push(shape);
                 let (principal, person) = (principal.to_string(), principal.id().to_owned());
                 let allow = wanted.allow.clone();
-                Draft { principal, person, actions: Vec::new(), head, when, allow, operations: BTreeSet::new() }
+                RemedyDraft { principal, person, actions: Vec::new(), head, when, allow, operations: BTreeSet::new() }
             });
             if !draft.actions.contains(&spec) {
                 draft.actions.push(spec);
@@ -204,12 +204,12 @@ impl Drafts {
             .iter()
             .filter(|draft| draft.when.is_empty() && draft.allow.is_empty())
             .filter_map(|draft| match &draft.head {
-                Head::Within(uid) => Some((draft.principal.clone(), uid.clone(), draft.actions.clone())),
+                PermitHead::Within(uid) => Some((draft.principal.clone(), uid.clone(), draft.actions.clone())),
                 _ => None,
             })
             .collect();
         for draft in &mut self.drafts {
-            let Draft { principal, head, actions, .. } = draft;
+            let RemedyDraft { principal, head, actions, .. } = draft;
             for (same, above, permitted) in wide.iter().filter(|(same, ..)| same == principal) {
                 let _ = same;
                 let holds = |uid: &String| {
@@ -217,9 +217,9 @@ impl Drafts {
                     uid == above || uid.strip_prefix(trunk).is_some_and(|rest| rest.starts_with('/'))
                 };
                 let covered = match &*head {
-                    Head::Exactly(uids) => uids.iter().all(holds),
-                    Head::Within(uid) => uid != above && holds(uid),
-                    Head::Any => false,
+                    PermitHead::Exactly(uids) => uids.iter().all(holds),
+                    PermitHead::Within(uid) => uid != above && holds(uid),
+                    PermitHead::Any => false,
                 };
                 if covered {
                     actions.retain(|action| !permitted.contains(action));
@@ -231,17 +231,17 @@ impl Drafts {
 
     /// Merges permits that differ only in the resource.
     fn merge(&mut self) {
-        let mut merged: Vec<Draft> = Vec::new();
+        let mut merged: Vec<RemedyDraft> = Vec::new();
         for draft in std::mem::take(&mut self.drafts) {
             let same = merged.iter_mut().find(|other| {
                 other.principal == draft.principal
                     && other.actions == draft.actions
                     && other.when == draft.when
                     && other.allow == draft.allow
-                    && matches!((&other.head, &draft.head), (Head::Exactly(_), Head::Exactly(_)))
+                    && matches!((&other.head, &draft.head), (PermitHead::Exactly(_), PermitHead::Exactly(_)))
             });
             match (same, draft.head.clone()) {
-                (Some(Draft { head: Head::Exactly(uids), operations, .. }), Head::Exactly(more)) => {
+                (Some(RemedyDraft { head: PermitHead::Exactly(uids), operations, .. }), PermitHead::Exactly(more)) => {
                     uids.extend(more);
                     operations.extend(draft.operations);
                 }
@@ -270,13 +270,13 @@ impl Drafts {
     }
 
     /// Describes what they permit besides the requests.
-    pub(super) fn beyond(&self, wanted: &[Wanted<'_>]) -> Vec<String> {
+    pub(super) fn beyond(&self, wanted: &[WantedPermit<'_>]) -> Vec<String> {
         let mut all = Vec::new();
         for wanted in wanted {
             let spec = wanted.request.action.spec();
             match &wanted.width {
-                Width::Below => all.push(format!("all below `{}`", wanted.request.resource.id().escape_debug())),
-                Width::Named { directory, prefix, suffix } => {
+                NeedWidth::Below => all.push(format!("all below `{}`", wanted.request.resource.id().escape_debug())),
+                NeedWidth::Named { directory, prefix, suffix } => {
                     all.push(format!("files `{prefix}*{suffix}` in `{}`", directory.escape_debug()));
                 }
                 _ => {}
@@ -314,7 +314,7 @@ impl Drafts {
     }
 }
 
-impl Draft {
+impl RemedyDraft {
     fn text(&self, id: &str) -> String {
         let mut text = format!("@id({})\n@reason({})\n", quoted(id), quoted(&self.reason()));
         // Writing to a string does not fail.
@@ -329,9 +329,9 @@ impl Draft {
         };
         let mut when = self.when.clone();
         let resource = match &self.head {
-            Head::Any => "resource".to_owned(),
-            Head::Within(uid) => format!("resource in {uid}"),
-            Head::Exactly(uids) => match uids.iter().collect::<Vec<_>>()[..] {
+            PermitHead::Any => "resource".to_owned(),
+            PermitHead::Within(uid) => format!("resource in {uid}"),
+            PermitHead::Exactly(uids) => match uids.iter().collect::<Vec<_>>()[..] {
                 [one] => format!("resource == {one}"),
                 ref all => {
                     let all: Vec<_> = all.iter().map(|uid| uid.as_str()).collect();
@@ -361,9 +361,9 @@ impl Draft {
         let verbs: Vec<_> = self.actions.iter().map(|spec| spec.name).collect();
         let verbs = if verbs.len() > 2 { "use".to_owned() } else { verbs.join(" ") };
         let place = match &self.head {
-            Head::Within(uid) => uid,
-            Head::Exactly(uids) if uids.len() == 1 => uids.first().map_or("", |uid| uid),
-            Head::Any | Head::Exactly(_) => "",
+            PermitHead::Within(uid) => uid,
+            PermitHead::Exactly(uids) if uids.len() == 1 => uids.first().map_or("", |uid| uid),
+            PermitHead::Any | PermitHead::Exactly(_) => "",
         };
         let place = place.split_once("::\"").map_or("", |(_, id)| id.trim_end_matches(['/', '"']));
         let place = place.rsplit('/').next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{Action, ActionSpec};
 
-use super::Severity::{self, Critical, High, Medium};
+use super::RiskSeverity::{self, Critical, High, Medium};
 
 /// A bad outcome that a policy can allow.
 #[derive(Debug)]
@@ -11,17 +11,17 @@ pub struct Risk {
     /// The name, which does not change.
     pub name: &'static str,
     /// The severity.
-    pub severity: Severity,
+    pub severity: RiskSeverity,
     /// The outcome in words: `read the password hashes of all accounts`.
     pub title: &'static str,
     /// The reason why it is bad.
     pub why: &'static str,
-    pub(super) acts: &'static [Act],
+    pub(super) acts: &'static [RiskPattern],
 }
 
 /// Requests that bring the outcome about; one of them is enough.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Act {
+pub(super) struct RiskPattern {
     /// Actions, each of which brings it about.
     pub(super) actions: &'static [&'static ActionSpec],
     /// Ids that are tried whatever the policy says.
@@ -31,19 +31,19 @@ pub(super) struct Act {
     /// Paths below the home directories that a policy names.
     pub(super) below: &'static [&'static str],
     /// Essential facts about the action and attributes of the resource, with the values of which one is enough.
-    pub(super) facts: &'static [(&'static str, &'static [Is])],
+    pub(super) facts: &'static [(&'static str, &'static [RiskValue])],
 }
 
 /// The value of a fact or an attribute.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Is {
+pub(super) enum RiskValue {
     Text(&'static str),
     Number(i64),
 }
 
-use Is::{Number, Text};
+use RiskValue::{Number, Text};
 
-pub(super) const ANY: Act = Act { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
+pub(super) const ANY: RiskPattern = RiskPattern { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
 /// Actions that write to a file, or put a link in its place.
 const WRITE: &[&ActionSpec] = &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC];
 /// Actions that write a file or give it away.
@@ -52,7 +52,7 @@ const CHANGE: &[&ActionSpec] =
 /// Actions that lead to the contents of a file, also by a second or another name under which it may be read.
 const READ: &[&ActionSpec] = &[fs::Read::SPEC, fs::HardLink::SPEC, fs::Rename::SPEC];
 /// Modes with rights for everybody.
-const OPEN: (&str, &[Is]) = ("mode", &[Number(0o666), Number(0o777), Number(0o644)]);
+const OPEN: (&str, &[RiskValue]) = ("mode", &[Number(0o666), Number(0o777), Number(0o644)]);
 const RUN: &[&ActionSpec] = &[process::Run::SPEC];
 
 macro_rules! risks {
@@ -66,8 +66,8 @@ const fn files(
     actions: &'static [&'static ActionSpec],
     ids: &'static [&'static str],
     like: &'static [&'static str],
-) -> Act {
-    Act { actions, ids, like, facts: &[OPEN], ..ANY }
+) -> RiskPattern {
+    RiskPattern { actions, ids, like, facts: &[OPEN], ..ANY }
 }
 
 const fn of_homes(
@@ -75,15 +75,15 @@ const fn of_homes(
     ids: &'static [&'static str],
     like: &'static [&'static str],
     below: &'static [&'static str],
-) -> Act {
-    Act { actions, ids, like, below, facts: &[OPEN] }
+) -> RiskPattern {
+    RiskPattern { actions, ids, like, below, facts: &[OPEN] }
 }
 
 risks! {
     "reads-shadow" Critical "read the password hashes of all accounts":
         "Whoever has the hashes tries passwords as fast as a machine can, and nobody sees it." [
         files(READ, &["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/security/opasswd"], &["/etc/*shadow*", "/etc/*/shadow", "/etc/*/shadow-", "/etc/*/gshadow", "/etc/tcb/**", "/var/backups/*shadow*"]),
-        Act { actions: &[fs::Chmod::SPEC], ids: &["/etc/shadow", "/etc/gshadow"], facts: &[OPEN], ..ANY },
+        RiskPattern { actions: &[fs::Chmod::SPEC], ids: &["/etc/shadow", "/etc/gshadow"], facts: &[OPEN], ..ANY },
     ];
     "reads-private-keys" Critical "read private keys":
         "A private key is an identity: of this host, of a web site, of a person. Whoever has read it has it for good." [
@@ -147,33 +147,33 @@ risks! {
     ];
     "sets-kernel-helpers" Critical "have the kernel start programs as root":
         "The kernel starts what `core_pattern`, `modprobe` and their like name, as root and outside of every confinement." [
-        Act { actions: &[sys::SetParameter::SPEC], ids: &["kernel.core_pattern", "kernel.modprobe", "kernel.poweroff_cmd", "kernel.hotplug", "kernel.usermodehelper.bset"], ..ANY },
+        RiskPattern { actions: &[sys::SetParameter::SPEC], ids: &["kernel.core_pattern", "kernel.modprobe", "kernel.poweroff_cmd", "kernel.hotplug", "kernel.usermodehelper.bset"], ..ANY },
         files(WRITE, &["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/sys/fs/binfmt_misc/register"], &["/proc/sys/fs/binfmt_misc/*"]),
     ];
     "sets-setuid" Critical "set the setuid or setgid bit":
         "A program with this bit runs with the rights of its owner, whoever starts it." [
-        Act { actions: &[fs::Chmod::SPEC], ids: &["/srv/x", "/tmp/x", "/usr/local/bin/x", "/home/user/x"], like: &["/**"],
+        RiskPattern { actions: &[fs::Chmod::SPEC], ids: &["/srv/x", "/tmp/x", "/usr/local/bin/x", "/home/user/x"], like: &["/**"],
             facts: &[("mode", &[Number(0o4755), Number(0o4711), Number(0o2755), Number(0o6755), Number(0o4777)])], ..ANY },
     ];
     "runs-shell" Critical "run a shell":
         "A shell runs whatever it is told, within what a policy permits of files. It needs `@allow(\"interpreter\")` besides." [
-        Act { actions: RUN, ids: &["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash", "/usr/bin/dash", "/bin/busybox", "/usr/bin/zsh"],
+        RiskPattern { actions: RUN, ids: &["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash", "/usr/bin/dash", "/bin/busybox", "/usr/bin/zsh"],
             like: &["/**/sh", "/**/*ash", "/**/zsh", "/**/ksh*", "/**/fish", "/**/busybox"], ..ANY },
     ];
     "runs-as-root-tool" Critical "run a program that gives other rights":
         "`sudo`, `su`, `docker` and their like start other programs with other rights." [
-        Act { actions: RUN, ids: &["/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/pkexec", "/usr/bin/docker", "/usr/bin/nsenter", "/usr/sbin/chroot", "/usr/bin/systemd-run", "/usr/bin/doas"],
+        RiskPattern { actions: RUN, ids: &["/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/pkexec", "/usr/bin/docker", "/usr/bin/nsenter", "/usr/sbin/chroot", "/usr/bin/systemd-run", "/usr/bin/doas"],
             like: &["/**/sudo", "/**/su", "/**/pkexec", "/**/docker", "/**/podman", "/**/nsenter", "/**/chroot", "/**/systemd-run", "/**/doas", "/**/unshare"], ..ANY },
     ];
     "reaches-metadata" Critical "reach the metadata service of a cloud":
         "It gives the credentials of the machine to whoever asks from it." [
-        Act { actions: &[net::Connect::SPEC], ids: &["169.254.169.254"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["169.254.169.254"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &[net::Connect::SPEC], ids: &["fd00:ec2::254"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["fd00:ec2::254"],
             facts: &[("address", &[Text("fd00:ec2::254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &[net::Connect::SPEC], ids: &["metadata.google.internal", "metadata", "instance-data"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["metadata.google.internal", "metadata", "instance-data"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &[net::Get::SPEC, net::Put::SPEC, net::Post::SPEC, net::Head::SPEC],
+        RiskPattern { actions: &[net::Get::SPEC, net::Put::SPEC, net::Post::SPEC, net::Head::SPEC],
             ids: &["http://169.254.169.254/latest/meta-data/", "http://169.254.169.254/", "http://[fd00:ec2::254]/latest/meta-data/", "http://metadata.google.internal/computeMetadata/v1/"],
             like: &["http://169.254.169.254/**", "http://\\[fd00:ec2::254]/**", "http://metadata.google.internal/**"], ..ANY },
     ];
@@ -219,48 +219,48 @@ risks! {
     ];
     "reads-environment" High "read the environment of processes":
         "Programs are often given their passwords so." [
-        Act { actions: &[process::Environ::SPEC], ids: &["4242"], ..ANY },
+        RiskPattern { actions: &[process::Environ::SPEC], ids: &["4242"], ..ANY },
         files(READ, &["/proc/1/environ", "/proc/self/environ"], &["/proc/*/environ"]),
     ];
     "reads-own-secrets" High "read secrets of the environment of Rex":
         "What Rex was started with is not the script's." [
-        Act { actions: &[sys::GetVariable::SPEC], ids: &["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL", "PASSWORD", "API_KEY", "VAULT_TOKEN"],
+        RiskPattern { actions: &[sys::GetVariable::SPEC], ids: &["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL", "PASSWORD", "API_KEY", "VAULT_TOKEN"],
             like: &["*SECRET*", "*TOKEN*", "*PASSW*", "*_KEY", "*CREDENTIAL*"], ..ANY },
     ];
     "runs-interpreter" High "run a language, or a program that runs others":
         "Such a program does whatever it is told, within what a policy permits of files. It needs `@allow(\"interpreter\")` besides." [
-        Act { actions: RUN, ids: &["/usr/bin/python3", "/usr/bin/perl", "/usr/bin/ruby", "/usr/bin/node", "/usr/bin/php", "/usr/bin/lua", "/usr/bin/awk", "/usr/bin/env", "/usr/bin/find", "/usr/bin/xargs", "/usr/bin/make", "/usr/bin/vim", "/usr/bin/ssh"],
+        RiskPattern { actions: RUN, ids: &["/usr/bin/python3", "/usr/bin/perl", "/usr/bin/ruby", "/usr/bin/node", "/usr/bin/php", "/usr/bin/lua", "/usr/bin/awk", "/usr/bin/env", "/usr/bin/find", "/usr/bin/xargs", "/usr/bin/make", "/usr/bin/vim", "/usr/bin/ssh"],
             like: &["/**/python*", "/**/perl*", "/**/ruby*", "/**/node*", "/**/php*", "/**/lua*", "/**/*awk", "/**/env", "/**/find", "/**/xargs", "/**/vim*", "/**/ssh", "/**/expect", "/**/gdb"], ..ANY },
     ];
     "connects-anywhere" High "connect to any host":
         "What can be read here can be sent there." [
-        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net", "198.51.100.7"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["stranger.example.net", "198.51.100.7"],
             facts: &[("address", &[Text("198.51.100.7")]), ("network", &[Text("public")]), ("port", &[Number(443), Number(80), Number(25), Number(8443)])], ..ANY },
     ];
     "sends-anywhere" High "send to any site":
         "What can be read here can be sent there." [
-        Act { actions: &[net::Post::SPEC, net::Put::SPEC], ids: &["https://stranger.example.net/upload", "http://stranger.example.net/", "https://198.51.100.7/x"], ..ANY },
+        RiskPattern { actions: &[net::Post::SPEC, net::Put::SPEC], ids: &["https://stranger.example.net/upload", "http://stranger.example.net/", "https://198.51.100.7/x"], ..ANY },
     ];
     "ends-audit" High "end or stop the daemons that keep the records":
         "What happens next is not on record." [
-        Act { actions: &[process::Signal::SPEC], ids: &["612"],
+        RiskPattern { actions: &[process::Signal::SPEC], ids: &["612"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT"), Text("HUP")]), ("name", &[Text("auditd")]), ("exe", &[Text("/usr/sbin/auditd")]), ("user", &[Text("root")]), ("unit", &[Text("auditd.service")])], ..ANY },
-        Act { actions: &[process::Signal::SPEC], ids: &["613"],
+        RiskPattern { actions: &[process::Signal::SPEC], ids: &["613"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("systemd-journal")]), ("exe", &[Text("/usr/lib/systemd/systemd-journald")]), ("user", &[Text("root")]), ("unit", &[Text("systemd-journald.service")])], ..ANY },
-        Act { actions: &[process::Signal::SPEC], ids: &["614"],
+        RiskPattern { actions: &[process::Signal::SPEC], ids: &["614"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("rsyslogd")]), ("exe", &[Text("/usr/sbin/rsyslogd")]), ("user", &[Text("root"), Text("syslog")]), ("unit", &[Text("rsyslog.service")])], ..ANY },
-        Act { actions: &[process::Signal::SPEC], ids: &["615"],
+        RiskPattern { actions: &[process::Signal::SPEC], ids: &["615"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("rex")]), ("exe", &[Text("/usr/bin/rex")]), ("user", &[Text("root"), Text("rex")]), ("unit", &[Text("rex.service")])], ..ANY },
     ];
     "stops-guards" High "stop what guards the host":
         "Without its firewall, its audit and its door, the host is open, or closed to those who keep it." [
-        Act { actions: &[service::Stop::SPEC, service::Disable::SPEC, service::Mask::SPEC],
+        RiskPattern { actions: &[service::Stop::SPEC, service::Disable::SPEC, service::Mask::SPEC],
             ids: &["sshd.service", "ssh.service", "nftables.service", "firewalld.service", "ufw.service", "iptables.service", "auditd.service", "systemd-journald.service", "rsyslog.service", "apparmor.service", "fail2ban.service"],
             like: &["ssh*", "*firewall*", "nftables*", "iptables*", "ufw*", "audit*", "*journald*", "*syslog*", "apparmor*", "fail2ban*", "falcon*", "*clamav*", "*ossec*", "*wazuh*"], ..ANY },
     ];
     "sets-kernel-parameters" High "weaken the kernel":
         "These parameters are what keeps programs apart." [
-        Act { actions: &[sys::SetParameter::SPEC],
+        RiskPattern { actions: &[sys::SetParameter::SPEC],
             ids: &["kernel.randomize_va_space", "kernel.yama.ptrace_scope", "kernel.kptr_restrict", "kernel.unprivileged_bpf_disabled", "fs.suid_dumpable", "fs.protected_symlinks", "net.ipv4.ip_forward", "kernel.sysrq", "kernel.modules_disabled"],
             like: &["kernel.**", "fs.**", "vm.mmap_min_addr"], ..ANY },
         files(WRITE, &["/proc/sys/kernel/randomize_va_space", "/proc/sysrq-trigger"], &["/proc/sys/**"]),
@@ -271,7 +271,7 @@ risks! {
     ];
     "runs-as-root" Medium "run programs with the rights of root":
         "What a program does as root is held by nothing but its confinement. Ask for `context.user`." [
-        Act { actions: RUN, ids: &["/usr/bin/id", "/bin/ls"], like: &["/**"], facts: &[("user", &[Text("root"), Text("0")])], ..ANY },
+        RiskPattern { actions: RUN, ids: &["/usr/bin/id", "/bin/ls"], like: &["/**"], facts: &[("user", &[Text("root"), Text("0")])], ..ANY },
     ];
     "rewrites-logs" Medium "delete or rewrite logs":
         "What was recorded can be taken back." [
@@ -284,23 +284,23 @@ risks! {
     ];
     "leads-inside" Medium "be led to hosts inside by the name of a host outside":
         "Whoever answers for a name says where it leads: to this machine, or to another of the same network. Ask for `context.network`." [
-        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("127.0.0.1")]), ("network", &[Text("loopback")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
-        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("10.0.0.1")]), ("network", &[Text("private")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
-        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
+        RiskPattern { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
     ];
     "resolves-anything" Medium "ask about any name":
         "A question reaches the servers of the name's domain: what is in the name is sent there." [
-        Act { actions: &[net::Resolve::SPEC], ids: &["secret.stranger.example.net"], ..ANY },
+        RiskPattern { actions: &[net::Resolve::SPEC], ids: &["secret.stranger.example.net"], ..ANY },
     ];
     "unmounts" Medium "take file systems away":
         "What is not mounted is not there, for anybody." [
-        Act { actions: &[sys::Unmount::SPEC], ids: &["/", "/var", "/home", "/srv"], like: &["/**"], ..ANY },
+        RiskPattern { actions: &[sys::Unmount::SPEC], ids: &["/", "/var", "/home", "/srv"], like: &["/**"], ..ANY },
     ];
     "reloads-manager" Medium "have the service manager read all unit files again":
         "What somebody has put there begins to count." [
-        Act { actions: &[service::ReloadDaemon::SPEC], ids: &["default"], ..ANY },
+        RiskPattern { actions: &[service::ReloadDaemon::SPEC], ids: &["default"], ..ANY },
     ];
 }

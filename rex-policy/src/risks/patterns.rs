@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::process::Program;
-use rex_core::{AbsPath, ActionSpec, Extent, Place, Resource, ResourceSpec};
+use rex_core::{AbsPath, ActionSpec, Extent, ReachPlace, Resource, ResourceSpec};
 
 use super::is_like;
 use crate::index::action_meets;
-use crate::pattern::{Letter, Meeting, Pattern, exactly, like, meet, of_attribute, within};
+use crate::pattern::{CommonMatch, LetterPattern, PatternLetter, exactly, like, meet, of_attribute, within};
 use crate::policy::Policy;
 use crate::rule::{self, Rule, literal, of_resource, walk};
 
@@ -19,29 +19,29 @@ const COMBINED: usize = 64;
 
 /// The patterns of ids that permits imply, by action.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(RefCell<HashMap<Name, Rc<Vec<Group>>>>);
+pub(super) struct ImpliedPatterns(RefCell<HashMap<ActionName, Rc<Vec<PatternGroup>>>>);
 
 /// The namespace and the name of an action.
-type Name = (&'static str, &'static str);
+type ActionName = (&'static str, &'static str);
 
 /// Patterns that an id must all match.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    patterns: Vec<Pattern>,
+struct PatternGroup {
+    patterns: Vec<LetterPattern>,
     /// Each pattern with `x` for its wildcards.
     typical: Vec<String>,
     /// True if one of them limits the place of a resource, and not only its name.
     placed: bool,
 }
 
-impl Group {
+impl PatternGroup {
     /// Returns whether the policy is about the same ids as a glob.
     fn is_about(&self, glob: &str) -> bool {
         (self.placed && is_anchored(glob)) || self.typical.iter().any(|typical| names(typical, glob))
     }
 }
 
-impl Patterns {
+impl ImpliedPatterns {
     /// Returns ids that a permit may be about and that match a glob of an outcome.
     pub(super) fn ids(
         &self,
@@ -60,8 +60,9 @@ impl Patterns {
             let places = places.iter().filter(|_| is_anchored(glob)).map(std::slice::from_ref);
             for group in near.map(|group| &group.patterns[..]).chain(places) {
                 for pattern in &patterns {
-                    let all: Vec<&[Letter]> = group.iter().chain([pattern]).map(|pattern| &pattern[..]).collect();
-                    if let Meeting::Text(id) = meet(&all, paths) {
+                    let all: Vec<&[PatternLetter]> =
+                        group.iter().chain([pattern]).map(|pattern| &pattern[..]).collect();
+                    if let CommonMatch::Text(id) = meet(&all, paths) {
                         found.insert(id);
                     }
                 }
@@ -72,24 +73,24 @@ impl Patterns {
 }
 
 /// Returns patterns for the places that permits reach with all below them.
-fn of_places(spec: &ResourceSpec, extent: Option<&Extent>) -> Vec<Pattern> {
+fn of_places(spec: &ResourceSpec, extent: Option<&Extent>) -> Vec<LetterPattern> {
     let Some(Extent::Within(places)) = extent else { return Vec::new() };
     let below = places.iter().filter_map(|place| match place {
-        Place::Below(id) => within(spec, id),
-        Place::Exactly(_) | Place::Prefix(_) => None,
+        ReachPlace::Below(id) => within(spec, id),
+        ReachPlace::Exactly(_) | ReachPlace::Prefix(_) => None,
     });
-    below.flatten().filter(|pattern| pattern.contains(&Letter::Any)).collect()
+    below.flatten().filter(|pattern| pattern.contains(&PatternLetter::Any)).collect()
 }
 
-fn of_permits(policy: &Policy, spec: &'static ActionSpec) -> Rc<Vec<Group>> {
+fn of_permits(policy: &Policy, spec: &'static ActionSpec) -> Rc<Vec<PatternGroup>> {
     let permits = policy.rules().iter().enumerate();
     let permits = permits.filter(|(_, rule)| rule.permit && action_meets(rule.actions.as_ref(), spec));
-    let groups: BTreeSet<Group> =
+    let groups: BTreeSet<PatternGroup> =
         permits.flat_map(|(number, rule)| of_permit(policy, number, rule, spec.resource)).collect();
     Rc::new(groups.into_iter().collect())
 }
 
-fn of_permit(policy: &Policy, number: usize, rule: &Rule, spec: &ResourceSpec) -> Vec<Group> {
+fn of_permit(policy: &Policy, number: usize, rule: &Rule, spec: &ResourceSpec) -> Vec<PatternGroup> {
     let Some(condition) = policy.cedar(number).and_then(rule::syntax) else { return Vec::new() };
     let kind = spec.to_string();
     let head = match &rule.resource.entity {
@@ -97,22 +98,22 @@ fn of_permit(policy: &Policy, number: usize, rule: &Rule, spec: &ResourceSpec) -
         // A single resource is found without a pattern, and the members of a class are unknown here.
         _ => None,
     };
-    let heads: Vec<Vec<Pattern>> =
+    let heads: Vec<Vec<LetterPattern>> =
         head.map_or_else(|| vec![Vec::new()], |head| head.into_iter().map(|one| vec![one]).collect());
     let mut groups = Vec::new();
-    let mut add = |patterns: &[Pattern]| {
+    let mut add = |patterns: &[LetterPattern]| {
         for head in &heads {
             if groups.len() < COMBINED {
                 let typical = patterns.iter().map(|pattern| typical(pattern)).collect();
                 let patterns = [head, patterns].concat();
-                let placed = patterns.iter().any(|pattern| matches!(pattern.first(), Some(Letter::Char(_))));
-                groups.push(Group { patterns, typical, placed });
+                let placed = patterns.iter().any(|pattern| matches!(pattern.first(), Some(PatternLetter::Char(_))));
+                groups.push(PatternGroup { patterns, typical, placed });
             }
         }
     };
     let mut conjuncts = Vec::new();
     flatten(&condition, &mut conjuncts);
-    let mut together: Vec<Vec<Pattern>> = vec![Vec::new()];
+    let mut together: Vec<Vec<LetterPattern>> = vec![Vec::new()];
     for said in conjuncts.into_iter().filter_map(|conjunct| said(spec, conjunct)) {
         let longer = together
             .iter()
@@ -137,7 +138,7 @@ fn flatten<'e>(expr: &'e Expr, out: &mut Vec<&'e Expr>) {
 }
 
 /// Returns the patterns of the id of which one matches if a comparison holds.
-fn said(spec: &ResourceSpec, expr: &Expr) -> Option<Vec<Pattern>> {
+fn said(spec: &ResourceSpec, expr: &Expr) -> Option<Vec<LetterPattern>> {
     let text = |expr: &Expr| match expr {
         Expr::Literal(Literal::String(text)) => Some(exactly(text)),
         _ => None,
@@ -168,8 +169,8 @@ fn said(spec: &ResourceSpec, expr: &Expr) -> Option<Vec<Pattern>> {
     lifted.map(|patterns| patterns.concat())
 }
 
-fn typical(pattern: &[Letter]) -> String {
-    pattern.iter().map(|letter| if let Letter::Char(c) = letter { *c } else { 'x' }).collect()
+fn typical(pattern: &[PatternLetter]) -> String {
+    pattern.iter().map(|letter| if let PatternLetter::Char(c) = letter { *c } else { 'x' }).collect()
 }
 
 /// Returns whether a glob limits the place, and not only the name: to a directory, or two names deep.
@@ -192,22 +193,22 @@ fn names(typical: &str, glob: &str) -> bool {
 }
 
 /// Returns the patterns of a glob: `*` is a part between slashes, `**` any number of them, including zero.
-fn of_glob(glob: &str) -> Vec<Pattern> {
+fn of_glob(glob: &str) -> Vec<LetterPattern> {
     let Some(c) = glob.chars().next() else { return vec![Vec::new()] };
-    let after = |letters: &[Letter], rest: &str| -> Vec<Pattern> {
+    let after = |letters: &[PatternLetter], rest: &str| -> Vec<LetterPattern> {
         of_glob(rest).into_iter().map(|rest| [letters, &rest[..]].concat()).collect()
     };
     if let Some(rest) = glob.strip_prefix("**/") {
-        return [after(&[Letter::Any, Letter::Char('/')], rest), of_glob(rest)].concat();
+        return [after(&[PatternLetter::Any, PatternLetter::Char('/')], rest), of_glob(rest)].concat();
     }
     match (glob.strip_prefix("**"), glob.strip_prefix('*'), glob.strip_prefix('\\')) {
-        (Some(rest), ..) => after(&[Letter::Any], rest),
-        (None, Some(rest), _) => after(&[Letter::Part], rest),
+        (Some(rest), ..) => after(&[PatternLetter::Any], rest),
+        (None, Some(rest), _) => after(&[PatternLetter::Part], rest),
         (None, None, Some(escaped)) => {
             let next = escaped.chars().next().unwrap_or(c);
-            after(&[Letter::Char(next)], escaped.get(next.len_utf8()..).unwrap_or_default())
+            after(&[PatternLetter::Char(next)], escaped.get(next.len_utf8()..).unwrap_or_default())
         }
-        _ => after(&[Letter::Char(c)], glob.get(c.len_utf8()..).unwrap_or_default()),
+        _ => after(&[PatternLetter::Char(c)], glob.get(c.len_utf8()..).unwrap_or_default()),
     }
 }
 
@@ -224,7 +225,8 @@ mod tests {
             ("**/*.key", "/a.key", true),
             ("http://\\[fd00:ec2::254]/**", "http://[fd00:ec2::254]/a/b", true),
         ] {
-            let found = of_glob(glob).iter().any(|pattern| meet(&[pattern, &exactly(id)], false) != Meeting::Nothing);
+            let found =
+                of_glob(glob).iter().any(|pattern| meet(&[pattern, &exactly(id)], false) != CommonMatch::Nothing);
             assert_eq!((found, is_like(glob, id)), (is, is), "{glob} {id}");
         }
     }

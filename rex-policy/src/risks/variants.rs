@@ -6,8 +6,8 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Timestamp, Value};
 
-use super::corpus::{Act, Is};
-use crate::compared::{Compared, near};
+use super::corpus::{RiskPattern, RiskValue};
+use crate::compared::{ComparedValues, near};
 use crate::operation::any_value;
 use crate::policy::Policy;
 use crate::rule::{self, walk};
@@ -19,14 +19,14 @@ const SOME_TIME: i64 = 1_800_000_000_000_000;
 
 /// The values with which a policy compares facts and attributes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Words {
-    compared: Compared,
+pub(super) struct VariantWords {
+    compared: ComparedValues,
     tags: BTreeSet<String>,
 }
 
 /// The values for one request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variant {
+pub(super) struct RequestVariant {
     pub(super) context: BTreeMap<String, Value>,
     pub(super) attributes: BTreeMap<String, Value>,
     pub(super) script: String,
@@ -34,7 +34,7 @@ pub(super) struct Variant {
     pub(super) now: Timestamp,
 }
 
-impl Words {
+impl VariantWords {
     /// Collects the values in the condition of a policy.
     pub(super) fn of(policy: &Policy, number: usize) -> Self {
         let mut words = Self::default();
@@ -83,16 +83,16 @@ impl Words {
     }
 
     /// Returns the combinations to try: of values for the act, else of those that this policy compares.
-    pub(super) fn variants(&self, act: &Act, spec: &ActionSpec) -> Vec<Variant> {
+    pub(super) fn variants(&self, act: &RiskPattern, spec: &ActionSpec) -> Vec<RequestVariant> {
         let given = |name: &str| act.facts.iter().find(|(known, _)| *known == name).map(|(_, values)| values);
-        let mut choices: Vec<(Place, Vec<Value>)> = Vec::new();
+        let mut choices: Vec<(VariantPlace, Vec<Value>)> = Vec::new();
         for fact in spec.context {
             let base = any_value(fact.kind);
             let values = match given(fact.name) {
                 Some(values) => values.iter().map(|value| value.value()).collect(),
                 None => self.asked(&self.compared.facts, fact.name, &base).into_iter().chain([base.clone()]).collect(),
             };
-            choices.push((Place::Context(fact.name), values));
+            choices.push((VariantPlace::Context(fact.name), values));
         }
         for attribute in spec.resource.attributes.iter().filter(|it| spec.resource.id_attribute != Some(it.name)) {
             let values: Vec<Value> = match given(attribute.name) {
@@ -100,11 +100,11 @@ impl Words {
                 None => self.asked(&self.compared.attributes, attribute.name, &any_value(attribute.kind)),
             };
             if !values.is_empty() {
-                choices.push((Place::Attribute(attribute.name), values));
+                choices.push((VariantPlace::Attribute(attribute.name), values));
             }
         }
-        choices.push((Place::Script, self.asked(&self.compared.facts, "script", &Value::Text(String::new()))));
-        choices.push((Place::Now, self.asked(&self.compared.facts, "now", &Value::Int(0))));
+        choices.push((VariantPlace::Script, self.asked(&self.compared.facts, "script", &Value::Text(String::new()))));
+        choices.push((VariantPlace::Now, self.asked(&self.compared.facts, "now", &Value::Int(0))));
         let tags: Vec<String> = self.tags.iter().cloned().collect();
         let mut variants = Vec::new();
         for number in 0..COMBINATIONS {
@@ -112,7 +112,7 @@ impl Words {
             // All together, none, and each alone, as one policy may require a tag and another its absence.
             let alone = tags.iter().filter(|_| tags.len() > 1).map(|tag| vec![tag.clone()]);
             let none = (!tags.is_empty()).then(Vec::new);
-            let others = none.into_iter().chain(alone).map(|tags| Variant { tags, ..variant.clone() });
+            let others = none.into_iter().chain(alone).map(|tags| RequestVariant { tags, ..variant.clone() });
             let others: Vec<_> = others.collect();
             variants.push(variant);
             variants.extend(others);
@@ -121,7 +121,12 @@ impl Words {
     }
 
     /// Returns the facts worth reporting: those that the outcome or this policy compares.
-    pub(super) fn told(&self, act: &Act, variant: &Variant, resource: &dyn AnyResource) -> BTreeMap<String, String> {
+    pub(super) fn told(
+        &self,
+        act: &RiskPattern,
+        variant: &RequestVariant,
+        resource: &dyn AnyResource,
+    ) -> BTreeMap<String, String> {
         let asked = |of: &BTreeMap<String, Vec<Value>>, name: &str| {
             of.contains_key(name) || act.facts.iter().any(|(known, _)| *known == name)
         };
@@ -130,7 +135,7 @@ impl Words {
             told.insert(format!("context.{name}"), value.to_string());
         }
         // The id already says these.
-        if !resource.id_says_all() {
+        if !resource.id_is_complete() {
             for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.compared.attributes, name)) {
                 told.insert(format!("resource.{name}"), value.to_string());
             }
@@ -155,7 +160,7 @@ impl Words {
 
 /// The value that is chosen.
 #[derive(Clone, Copy)]
-enum Place {
+enum VariantPlace {
     Context(&'static str),
     Attribute(&'static str),
     Script,
@@ -163,24 +168,25 @@ enum Place {
 }
 
 /// Returns the combination with a number; `None` if there are fewer.
-fn combination(choices: &[(Place, Vec<Value>)], number: usize, tags: &[String]) -> Option<Variant> {
+fn combination(choices: &[(VariantPlace, Vec<Value>)], number: usize, tags: &[String]) -> Option<RequestVariant> {
     let mut left = number;
-    let mut variant = Variant { tags: tags.to_vec(), now: Timestamp::from_micros(SOME_TIME), ..Variant::default() };
+    let mut variant =
+        RequestVariant { tags: tags.to_vec(), now: Timestamp::from_micros(SOME_TIME), ..RequestVariant::default() };
     for (place, values) in choices.iter().filter(|(_, values)| !values.is_empty()) {
         let value = values.get(left % values.len())?.clone();
         left /= values.len();
         match (place, value) {
-            (Place::Context(name), value) => drop(variant.context.insert((*name).to_owned(), value)),
-            (Place::Attribute(name), value) => drop(variant.attributes.insert((*name).to_owned(), value)),
-            (Place::Script, Value::Text(text)) => variant.script = text,
-            (Place::Now, Value::Int(micros)) => variant.now = Timestamp::from_micros(micros),
-            (Place::Script | Place::Now, _) => {}
+            (VariantPlace::Context(name), value) => drop(variant.context.insert((*name).to_owned(), value)),
+            (VariantPlace::Attribute(name), value) => drop(variant.attributes.insert((*name).to_owned(), value)),
+            (VariantPlace::Script, Value::Text(text)) => variant.script = text,
+            (VariantPlace::Now, Value::Int(micros)) => variant.now = Timestamp::from_micros(micros),
+            (VariantPlace::Script | VariantPlace::Now, _) => {}
         }
     }
     (left == 0).then_some(variant)
 }
 
-impl Is {
+impl RiskValue {
     fn value(self) -> Value {
         match self {
             Self::Text(text) => Value::Text(text.to_owned()),

@@ -2,11 +2,11 @@
 
 use arbitrary::{Result, Unstructured};
 use rex_core::action::process::Run;
-use rex_core::process::{Program, Words};
+use rex_core::process::{Program, WordList};
 use rex_core::{AbsPath, Action as _, Authorize, Effect, Principal, Request, Subject, Timestamp};
 
 use super::compile;
-use crate::Source;
+use crate::SourceText;
 
 /// Reads a condition on the arguments of a program and some starts of it from `data`, and asserts that a permit with it allows exactly what
 /// it means. Returns whether a start was allowed.
@@ -19,14 +19,14 @@ pub fn arguments_agree(data: &[u8]) -> bool {
 }
 
 /// The meaning of a condition: whether arguments meet it.
-type Meaning = Box<dyn Fn(&[String]) -> bool>;
+type ArgumentMeaning = Box<dyn Fn(&[String]) -> bool>;
 
 fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
     let (condition, meaning) = condition(input, 3)?;
     let (space, name) = (Run::SPEC.namespace, Run::SPEC.name);
     let text = format!(r#"permit (principal, action == {space}::Action::"{name}", resource) when {{ {condition} }};"#);
-    let sources = [Source::new("policy", text.as_str())];
-    let policy = compile(&sources, &Source::new("entities", "[]"));
+    let sources = [SourceText::new("policy", text.as_str())];
+    let policy = compile(&sources, &SourceText::new("entities", "[]"));
     assert!(policy.is_some(), "a condition that does not validate: {text}");
     let Some(policy) = policy else { return Ok(false) };
     let subject = Subject::new(Principal::agent("x"));
@@ -35,7 +35,7 @@ fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
     for _ in 0..8 {
         let words = words(input)?;
         let means = meaning(&words);
-        let action = Run::new(Words::new(words.clone()), Words::default(), &AbsPath::root(), "", false);
+        let action = Run::new(WordList::new(words.clone()), WordList::default(), &AbsPath::root(), "", false);
         let resource = Program { path: path.clone(), sha256: String::new() };
         let now = Timestamp::from_micros(0);
         let request = Request { subject: &subject, action: &action, resource: &resource, now };
@@ -75,7 +75,7 @@ fn pattern(text: &str) -> String {
     literal(text).replace('*', "\\*")
 }
 
-fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, Meaning)> {
+fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, ArgumentMeaning)> {
     if depth == 0 || input.ratio(1, 2)? {
         return atom(input);
     }
@@ -91,7 +91,7 @@ fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, Meanin
     })
 }
 
-fn atom(input: &mut Unstructured<'_>) -> Result<(String, Meaning)> {
+fn atom(input: &mut Unstructured<'_>) -> Result<(String, ArgumentMeaning)> {
     Ok(match input.int_in_range(0..=4)? {
         0 => {
             let count = input.int_in_range(0..=3_usize)?;
@@ -109,13 +109,13 @@ fn atom(input: &mut Unstructured<'_>) -> Result<(String, Meaning)> {
         }
         3 => {
             let all = words(input)?;
-            let text = format!("context.arguments == \"{}\"", literal(Words::new(all.clone()).as_str()));
+            let text = format!("context.arguments == \"{}\"", literal(WordList::new(all.clone()).as_str()));
             (text, Box::new(move |words| words == all))
         }
         _ => {
             let mut first = words(input)?;
             first.push(word(input)?);
-            let text = format!("context.arguments like \"{} *\"", pattern(Words::new(first.clone()).as_str()));
+            let text = format!("context.arguments like \"{} *\"", pattern(WordList::new(first.clone()).as_str()));
             (text, Box::new(move |words| words.len() > first.len() && words.starts_with(&first)))
         }
     })

@@ -5,12 +5,15 @@ use std::fmt::Write;
 use arbitrary::Unstructured;
 use rex_core::{Authorize, Effect, Principal, Request, Subject, Timestamp};
 
-use super::{Asked, Random, World, compile, everything};
+use super::{RandomParts, TestRequest, TestWorld, compile, everything};
 use crate::rule::Rule;
-use crate::{Change, Policy, PolicyLimits, Proof, ProveError, Prover, Solver, Source, Verdict, Vocabulary};
+use crate::{
+    DecisionChange, Policy, PolicyLimits, ProofVerdict, PropertyProof, ProveError, Prover, Solver, SourceText,
+    Vocabulary,
+};
 
 /// Number of properties that were proved, refuted and left undecided.
-pub type Verdicts = [usize; 3];
+pub type VerdictCounts = [usize; 3];
 
 /// Reads a policy and properties of it from `data`, and asserts that no random request contradicts a proof. `None` if they do not validate.
 ///
@@ -19,21 +22,21 @@ pub type Verdicts = [usize; 3];
 ///
 /// # Panics
 /// If a request does.
-pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdicts>, ProveError> {
-    let mut random = Random(Unstructured::new(data));
+pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<VerdictCounts>, ProveError> {
+    let mut random = RandomParts(Unstructured::new(data));
     // INVARIANT: exhausted input reads as zeros, so every choice is made.
     let Ok(Some((world, stated, properties))) = random.stated() else { return Ok(None) };
     let mut prover = Prover::new(solver)?;
     let mut proofs = prover.prove(&world.policy, &properties)?;
     let verdict = prover.same(&world.policy, &properties)?;
-    proofs.push(Proof { property: SAME.to_owned(), claim: "", verdict });
+    proofs.push(PropertyProof { property: SAME.to_owned(), claim: "", verdict });
     let (mut proved, mut refuted, mut undecided) = (Vec::new(), 0, 0);
     for proof in &proofs {
         match proof.verdict {
-            Verdict::Proved => proved.push(&*proof.property),
-            Verdict::Refuted(_) => refuted += 1,
-            Verdict::Undecided(_) => undecided += 1,
-            Verdict::Vacuous(_) => {}
+            ProofVerdict::Proved => proved.push(&*proof.property),
+            ProofVerdict::Refuted(_) => refuted += 1,
+            ProofVerdict::Undecided(_) => undecided += 1,
+            ProofVerdict::Vacuous(_) => {}
         }
     }
     for asked in random.requests().unwrap_or_default() {
@@ -47,7 +50,7 @@ pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdi
 }
 
 /// Number of differences found by deciding all requests, and of those that were reported.
-pub type Told = [usize; 2];
+pub type DifferenceCounts = [usize; 2];
 
 /// Reads two policies from `data`, has both decide all requests, and asserts that [`Prover::diff`] reports each difference with a permit
 /// that allows it, or does not call it proved for that action and type of principal. `None` if they do not validate.
@@ -57,8 +60,8 @@ pub type Told = [usize; 2];
 ///
 /// # Panics
 /// If a difference is hidden.
-pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Told>, ProveError> {
-    let mut random = Random(Unstructured::new(data));
+pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Option<DifferenceCounts>, ProveError> {
+    let mut random = RandomParts(Unstructured::new(data));
     // INVARIANT: exhausted input reads as zeros, so every choice is made.
     let Ok(Some([older, newer])) = random.pair() else { return Ok(None) };
     let diff = Prover::new(solver)?.diff(&older.policy, &newer.policy)?;
@@ -67,13 +70,13 @@ pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Opti
         let request = asked.request();
         let [before, after] = [&older, &newer].map(|world| world.policy.decide(&request));
         let (change, permits) = match (before.effect, after.effect) {
-            (Effect::Deny, Effect::Allow) => (Change::Allowed, &after.policies),
-            (Effect::Allow, Effect::Deny) => (Change::Denied, &before.policies),
+            (Effect::Deny, Effect::Allow) => (DecisionChange::Allowed, &after.policies),
+            (Effect::Allow, Effect::Deny) => (DecisionChange::Denied, &before.policies),
             _ => continue,
         };
         let (spec, kind) = (request.action.spec(), request.subject.principal.kind());
         let is_told = diff.differences.iter().any(|known| {
-            let by = if change == Change::Allowed { &known.after } else { &known.before };
+            let by = if change == DecisionChange::Allowed { &known.after } else { &known.before };
             (known.change, known.principal()) == (change, kind)
                 && *known.action() == *spec
                 && by.policies.iter().any(|id| permits.contains(id))
@@ -90,8 +93,8 @@ pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Opti
 /// The name of the property that both mean the same.
 const SAME: &str = "same";
 
-impl Random<'_> {
-    fn stated(&mut self) -> arbitrary::Result<Option<(World, [Source; 1], Policy)>> {
+impl RandomParts<'_> {
+    fn stated(&mut self) -> arbitrary::Result<Option<(TestWorld, [SourceText; 1], Policy)>> {
         let Some(world) = self.world()? else { return Ok(None) };
         let mut text = "@id(\"p0\") @prove(\"no-error\") permit (principal, action, resource);\n".to_owned();
         for number in 1..=self.0.int_in_range(2..=6)? {
@@ -99,15 +102,15 @@ impl Random<'_> {
             let states = if policy.starts_with("permit") { "at-most" } else { "never" };
             let _ = writeln!(text, "@id(\"p{number}\") @prove(\"{states}\") {policy}");
         }
-        let stated = [Source::new("properties", text)];
+        let stated = [SourceText::new("properties", text)];
         let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
         let properties = Policy::properties(&Vocabulary::rex(), &stated, Some(&world.entities), &limits);
         Ok(properties.ok().map(|properties| (world, stated, properties)))
     }
 
     /// Generates two policies that share some statements.
-    fn pair(&mut self) -> arbitrary::Result<Option<[World; 2]>> {
-        let entities = Source::new("entities", self.entities()?);
+    fn pair(&mut self) -> arbitrary::Result<Option<[TestWorld; 2]>> {
+        let entities = SourceText::new("entities", self.entities()?);
         let mut texts = [String::new(), String::new()];
         for number in 0..self.0.int_in_range(2..=6)? {
             let (policy, place) = (self.policy()?, self.0.int_in_range(0..=3)?);
@@ -119,16 +122,16 @@ impl Random<'_> {
             }
         }
         let worlds = texts.map(|text| {
-            let sources = [Source::new("policy", text)];
+            let sources = [SourceText::new("policy", text)];
             let policy = compile(&sources, &entities)?;
-            Some(World { policy, sources, entities: entities.clone() })
+            Some(TestWorld { policy, sources, entities: entities.clone() })
         });
         let [Some(older), Some(newer)] = worlds else { return Ok(None) };
         Ok(Some([older, newer]))
     }
 
     /// Generates all requests, by agents and by users.
-    fn all_requests(&mut self) -> arbitrary::Result<Vec<Asked>> {
+    fn all_requests(&mut self) -> arbitrary::Result<Vec<TestRequest>> {
         let mut all = Vec::new();
         for (number, id) in ["x", "y", "z", "x", "y", "z"].into_iter().enumerate() {
             let principal = if number < 3 { Principal::agent(id) } else { Principal::user(id) };
@@ -138,19 +141,19 @@ impl Random<'_> {
                     if told { ("s".to_owned(), vec!["t=1".to_owned()]) } else { Default::default() };
                 let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
                 for (action, resource) in everything(self.bytes()?) {
-                    all.push(Asked { subject: subject.clone(), action, resource, now });
+                    all.push(TestRequest { subject: subject.clone(), action, resource, now });
                 }
             }
         }
         Ok(all)
     }
 
-    fn requests(&mut self) -> arbitrary::Result<Vec<Asked>> {
+    fn requests(&mut self) -> arbitrary::Result<Vec<TestRequest>> {
         let mut all = Vec::new();
         for _ in 0..4 {
             let (subject, now) = (self.subject()?, Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000));
             for (action, resource) in everything(self.bytes()?) {
-                all.push(Asked { subject: subject.clone(), action, resource, now });
+                all.push(TestRequest { subject: subject.clone(), action, resource, now });
             }
         }
         Ok(all)

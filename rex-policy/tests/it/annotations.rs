@@ -1,12 +1,12 @@
 //! Unknown annotations, in policies and in properties.
 
-use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, RejectedPolicy, SourceText, Vocabulary};
 
-type Read = fn(&Vocabulary, &[Source], Option<&Source>, &PolicyLimits) -> Result<Policy, Rejected>;
+type Read = fn(&Vocabulary, &[SourceText], Option<&SourceText>, &PolicyLimits) -> Result<Policy, RejectedPolicy>;
 
 /// Returns the findings as `line:column message; help`.
 fn found(read: Read, text: &str) -> Vec<String> {
-    let sources = [Source::new("test.cedar", text)];
+    let sources = [SourceText::new("test.cedar", text)];
     let rejected = match read(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()) {
         Ok(_) => return Vec::new(),
         Err(rejected) => rejected,

@@ -2,7 +2,7 @@
 
 use rex_core::action::fs;
 use rex_core::{Authorize, Request};
-use rex_policy::{Case, Coverage, Policy, Rejected, Source, Vocabulary};
+use rex_policy::{Case, Coverage, Policy, RejectedPolicy, SourceText, Vocabulary};
 
 use crate::support::{NOON, compile, path, triage};
 
@@ -79,9 +79,9 @@ fn a_clause_of_a_policy_that_did_not_decide_is_not_covered() {
 
 #[test]
 fn a_file_of_cases_is_bounded_and_plain() {
-    let read = |text: &str| Case::read(&Vocabulary::rex(), &Source::new("t.test.yaml", text));
+    let read = |text: &str| Case::read(&Vocabulary::rex(), &SourceText::new("t.test.yaml", text));
     let told =
-        |text: &str| read(text).map(|cases| cases.len()).map_err(|Rejected { findings }| findings[0].to_string());
+        |text: &str| read(text).map(|cases| cases.len()).map_err(|RejectedPolicy { findings }| findings[0].to_string());
     assert_eq!(told("cases: []"), Ok(0));
     assert!(told("").is_err() && told("--- []\n--- []").is_err());
     assert_eq!(told("- &a {}"), Err("a file of cases has no anchors, aliases and tags".to_owned()));

@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use rex_core::action::{fs, process, service, sys};
-use rex_core::process::{Identity, Process};
-use rex_core::resource::{Host, Manager, Unit};
+use rex_core::process::{Process, ProcessIdentity};
+use rex_core::resource::{Host, ServiceManager, Unit};
 use rex_core::{Authorize, Decision, Effect, Principal, Request, Subject, Timestamp};
 
 use crate::support::{NOON, ask, ask_at, compile, compile_with, path, reads, restarts, triage, try_compile};
@@ -34,7 +34,7 @@ fn permits_forbids_and_nothing() {
     assert_eq!(ask(&policy, &alice, &fs::Remove {}, &path("/etc/hosts")), write);
     assert_eq!(ask(&policy, &alice, &fs::Remove {}, &path("/tmp/x")), Decision::allow(&["all-else"]));
     assert_eq!(ask(&policy, &alice, &sys::Disk {}, &Host), Decision::allow(&["all-else"]));
-    assert_eq!(ask(&policy, &triage(), &service::List {}, &Manager), Decision::deny(None));
+    assert_eq!(ask(&policy, &triage(), &service::List {}, &ServiceManager), Decision::deny(None));
 }
 
 #[test]
@@ -105,8 +105,11 @@ fn what_is_not_known_of_a_process_denies() {
         permit (principal, action == process::Action::"environ", resource) unless { resource.exe like "/usr/sbin/*" };
         "#,
     );
-    let identity =
-        |user: Option<&str>| Identity { name: "x".to_owned(), user: user.map(str::to_owned), ..Identity::default() };
+    let identity = |user: Option<&str>| ProcessIdentity {
+        name: "x".to_owned(),
+        user: user.map(str::to_owned),
+        ..ProcessIdentity::default()
+    };
     let signal = process::Signal { signal: "TERM".to_owned() };
     let decide = |user| ask(&policy, &triage(), &signal, &Process::new(7, identity(user)));
     assert_eq!((decide(Some("alice")).effect, decide(Some("root")).effect), (Effect::Allow, Effect::Deny));
@@ -130,7 +133,8 @@ fn a_permit_may_ask_whether_something_is_known() {
     };
     let signal = process::Signal { signal: "TERM".to_owned() };
     let decide = |policy: &rex_policy::Policy, name: &str, user: Option<&str>| {
-        let identity = Identity { name: name.to_owned(), user: user.map(str::to_owned), ..Identity::default() };
+        let identity =
+            ProcessIdentity { name: name.to_owned(), user: user.map(str::to_owned), ..ProcessIdentity::default() };
         ask(policy, &triage(), &signal, &Process::new(7, identity)).effect
     };
     let (sure, unsure) = (policy("resource has user && resource.user == \"web\""), policy("resource.user == \"web\""));

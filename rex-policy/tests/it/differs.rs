@@ -1,6 +1,6 @@
 //! Differences that examples alone show.
 
-use rex_policy::Change;
+use rex_policy::DecisionChange;
 
 use crate::support::compile;
 
@@ -11,9 +11,9 @@ const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 fn shown(permit: &str, forbid: &str) {
     let (older, newer) = (compile(permit), compile(&format!("{permit} @id(\"no\") {forbid}")));
     let diff = older.diff(&newer);
-    let denied = diff.differences.iter().any(|it| it.change == Change::Denied);
+    let denied = diff.differences.iter().any(|it| it.change == DecisionChange::Denied);
     assert!(denied && diff.untried == 0, "{forbid}: by {} requests", diff.requests);
-    assert!(newer.diff(&older).differences.iter().any(|it| it.change == Change::Allowed), "{forbid}");
+    assert!(newer.diff(&older).differences.iter().any(|it| it.change == DecisionChange::Allowed), "{forbid}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use rex_core::action::service;
 use rex_core::resource::Unit;
 use rex_core::{Effect, Principal, Subject, Timestamp};
-use rex_policy::{Levels, Source, formatted};
+use rex_policy::{LintLevels, SourceText, formatted};
 
 use crate::support::{ask_at, compile};
 
@@ -14,8 +14,12 @@ fn office_hours_and_nights_are_as_the_documentation_has_them() {
     let blocks: Vec<&str> = section.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let [office, night] = blocks[..] else { panic!("two policies: {blocks:?}") };
     for text in [office, night] {
-        assert!(compile(text).lints(&Levels::default()).is_empty(), "{:?}", compile(text).lints(&Levels::default()));
-        assert_eq!(formatted(&Source::new("page.cedar", text)).unwrap(), text);
+        assert!(
+            compile(text).lints(&LintLevels::default()).is_empty(),
+            "{:?}",
+            compile(text).lints(&LintLevels::default())
+        );
+        assert_eq!(formatted(&SourceText::new("page.cedar", text)).unwrap(), text);
     }
     let subject = |agent: &str| Subject::new(Principal::agent(agent));
     let at = |time: &str| Timestamp::parse(&format!("2026-12-01T{time}Z")).unwrap();

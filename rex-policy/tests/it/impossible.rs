@@ -1,6 +1,6 @@
 //! Policies that match nothing or everything: a `forbid` is refused, a `permit` gets a warning.
 
-use rex_policy::{Finding, Levels, Severity};
+use rex_policy::{Finding, LintLevels, Severity};
 
 use crate::support::{compile, try_compile};
 
@@ -417,7 +417,7 @@ fn a_policy_silences_warnings_and_never_errors() {
         )
     };
     let codes = |text: &str| -> Vec<_> {
-        compile(text).lints(&Levels::default()).iter().filter_map(|finding| finding.code).collect()
+        compile(text).lints(&LintLevels::default()).iter().filter_map(|finding| finding.code).collect()
     };
     assert_eq!(codes(&guard("")), ["REX003"]);
     assert_eq!(codes(&guard("@lint(\"REX003\")")), [""; 0]);
@@ -427,7 +427,7 @@ fn a_policy_silences_warnings_and_never_errors() {
         assert!(try_compile(&guard(unknown), None).is_err(), "{unknown}");
     }
     // A warning that is made an error stays one.
-    let deny = Levels { deny: vec![rex_policy::Lint::of("REX003").unwrap()], ..Levels::default() };
+    let deny = LintLevels { deny: vec![rex_policy::Lint::of("REX003").unwrap()], ..LintLevels::default() };
     assert_eq!(compile(&guard("@lint(\"REX003\")")).lints(&deny)[0].severity, Severity::Error);
     assert_eq!(codes("@id(\"a\") @reason(\"r\") @lint(\"REX004\") permit (principal, action, resource);"), ["REX004"]);
     let wild = "@id(\"g\") @reason(\"r\") @lint(\"REX012\") permit (principal == Agent::\"a\", action == fs::Action::\"read\", resource == fs::Path::\"/srv/[id].tsx\");";

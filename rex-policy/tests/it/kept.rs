@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use rex_core::{Attribute, Effect, Fact, FactKind, Resource, ResourceSpec, Values};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_core::{Attribute, Effect, Fact, FactKind, Resource, ResourceSpec, ValueSet};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 use crate::support::{ask, triage};
 
@@ -21,7 +21,7 @@ pub struct Sample {
 }
 
 const fn attribute(name: &'static str, kind: FactKind) -> Attribute {
-    Attribute { name, kind, doc: "It.", values: Values::Any }
+    Attribute { name, kind, doc: "It.", values: ValueSet::Any }
 }
 
 impl Resource for Sample {
@@ -112,7 +112,7 @@ fn telling() -> Policy {
 
 fn compile(text: &str) -> Policy {
     let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
-    let sources = [Source::new("lab.cedar", text)];
+    let sources = [SourceText::new("lab.cedar", text)];
     Policy::compile(&Vocabulary::new(TABLE), &sources, None, &limits).unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 

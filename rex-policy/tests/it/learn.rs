@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use rex_core::asked::Written;
+use rex_core::request::RequestSpec;
 use rex_core::resource::FactKind;
-use rex_core::{ACTIONS, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Request, Subject, Value};
-use rex_policy::{Breadth, Learned, Learner, Levels, Policy, Source, formatted};
+use rex_core::{
+    ACTIONS, ActionSpec, Authorize, Effect, Extent, Principal, ReachPlace, Request, RequestBuf, Subject, Value,
+};
+use rex_policy::{Breadth, LearnedPolicy, Learner, LintLevels, Policy, SourceText, formatted};
 
 use crate::support::{NOON, compile, compile_any};
 
@@ -15,12 +17,12 @@ const BREADTHS: [Breadth; 3] = [Breadth::Exact, Breadth::Siblings, Breadth::Dire
 
 type Values = BTreeMap<String, Value>;
 
-fn asked(who: &str, action: &str, resource: &str, attributes: Values, context: Values) -> Asked {
+fn asked(who: &str, action: &str, resource: &str, attributes: Values, context: Values) -> RequestBuf {
     let subject = Subject::new(Principal::parse(who).unwrap());
-    Asked::new(ACTIONS, &Written { action, resource, attributes, context }, subject, NOON).unwrap()
+    RequestBuf::new(ACTIONS, &RequestSpec { action, resource, attributes, context }, subject, NOON).unwrap()
 }
 
-fn learn(breadth: Breadth, keep: Option<&Policy>, all: &[Asked]) -> Learned {
+fn learn(breadth: Breadth, keep: Option<&Policy>, all: &[RequestBuf]) -> LearnedPolicy {
     let mut learner = Learner::new(breadth, keep);
     for (line, asked) in all.iter().enumerate() {
         learner.see(&asked.request(), &format!("journal:{}", line + 1)).unwrap();
@@ -108,7 +110,7 @@ fn act(spec: &'static ActionSpec) -> BoxedStrategy<(String, Values, Values)> {
 }
 
 /// Generates requests of a few principals with any actions, mostly on files.
-fn run() -> impl Strategy<Value = Vec<Asked>> {
+fn run() -> impl Strategy<Value = Vec<RequestBuf>> {
     let files: Vec<_> = ACTIONS.iter().copied().filter(|spec| spec.namespace == "fs").collect();
     let spec = prop_oneof![prop::sample::select(files), prop::sample::select(ACTIONS.to_vec())];
     let who = prop::sample::select(vec!["Agent::\"a\"", "Agent::\"b\"", "User::\"a\""]);
@@ -155,7 +157,7 @@ proptest! {
             // The root holds everything.
             for (action, extent) in policy.reach(None).iter().filter(|(action, _)| action.namespace == "fs") {
                 let Extent::Within(places) = extent else { panic!("{action} reaches anything:\n{}", learned.text) };
-                prop_assert!(!places.contains(&Place::Below("/".to_owned())), "{}", learned.text);
+                prop_assert!(!places.contains(&ReachPlace::Below("/".to_owned())), "{}", learned.text);
             }
         }
     }
@@ -169,17 +171,17 @@ proptest! {
             (done(request), request.resource.id().to_owned(), facts)
         };
         let known: BTreeSet<_> = seen.iter().map(|asked| tell(&asked.request())).collect();
-        for other in others.iter().map(Asked::request).filter(|request| request.action.spec().namespace == "fs") {
+        for other in others.iter().map(RequestBuf::request).filter(|request| request.action.spec().namespace == "fs") {
             prop_assert_eq!(allows(&policy, &other), known.contains(&tell(&other)));
         }
     }
 }
 
-fn files(action: &str, paths: &[&str]) -> Vec<Asked> {
+fn files(action: &str, paths: &[&str]) -> Vec<RequestBuf> {
     paths.iter().map(|path| asked("Agent::\"t\"", action, path, Values::new(), Values::new())).collect()
 }
 
-fn check(learned: &Learned, expected: &Expect) {
+fn check(learned: &LearnedPolicy, expected: &Expect) {
     compile(&learned.text);
     expected.assert_eq(&learned.text);
 }
@@ -409,7 +411,7 @@ fn processes_are_told_by_what_they_are() {
     );
 }
 
-fn started() -> Asked {
+fn started() -> RequestBuf {
     let spec = ACTIONS.iter().find(|spec| spec.to_string() == "process::run").unwrap();
     let fact = |fact: &rex_core::Attribute| match fact.kind {
         FactKind::Long => Value::Int(1),
@@ -676,7 +678,7 @@ fn names_that_look_like_patterns_are_written_with_escapes() {
             let asked = files("fs::read", paths);
             let learned = learn(breadth, None, &asked);
             let policy = compile(&learned.text);
-            let found = policy.lints(&Levels::default());
+            let found = policy.lints(&LintLevels::default());
             assert!(found.iter().all(|one| one.code != Some("REX012")), "{}\n{found:#?}", learned.text);
             for asked in &asked {
                 assert!(allows(&policy, &asked.request()), "{}\n{asked:?}", learned.text);
@@ -698,7 +700,7 @@ fn what_is_learned_is_laid_out() {
         for breadth in [Breadth::Exact, Breadth::Siblings, Breadth::Directory] {
             for asked in [&asked[..], &asked[..1], &[]] {
                 let text = learn(breadth, keep, asked).text;
-                let source = Source::new("learned.cedar", text.clone());
+                let source = SourceText::new("learned.cedar", text.clone());
                 assert_eq!(formatted(&source).unwrap(), text);
             }
         }
@@ -730,7 +732,7 @@ fn a_path_that_names_a_process_is_told() {
 }
 
 /// Returns a process whose program is unknown, like one of another user.
-fn obscure(name: &str, exe: &str, unit: &str) -> Asked {
+fn obscure(name: &str, exe: &str, unit: &str) -> RequestBuf {
     let known = [("name", name), ("exe", exe), ("user", "shop"), ("unit", unit)];
     let known = known.into_iter().filter(|(_, value)| *value != "unknown");
     let attributes = known.map(|(name, value)| (name.to_owned(), value.into())).collect();

@@ -2,19 +2,19 @@
 
 use rex_core::action::{fs, net, process};
 use rex_core::{AbsPath, Action, ActionSpec};
-use rex_policy::{LINTS, Levels, Lint, Severity};
+use rex_policy::{LINTS, Lint, LintLevels, Severity};
 
 use crate::support::{NOON, compile, compile_with};
 
 /// Returns the codes of the findings, except those about missing annotations.
 fn found(text: &str) -> Vec<&'static str> {
     let allow = ["REX010", "REX011"].into_iter().filter_map(Lint::of).collect();
-    let levels = Levels { allow, ..Levels::default() };
+    let levels = LintLevels { allow, ..LintLevels::default() };
     compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect()
 }
 
 /// Returns levels with the actions that operations need, as the command line sets them.
-fn with_operations() -> Levels {
+fn with_operations() -> LintLevels {
     let operations: Vec<(&'static str, &'static [&'static ActionSpec])> = vec![
         ("net::get", &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC]),
         ("net::post", &[net::Post::SPEC, net::Resolve::SPEC, net::Connect::SPEC]),
@@ -28,7 +28,7 @@ fn with_operations() -> Levels {
         ("fs::rename", &[fs::Rename::SPEC, fs::Write::SPEC]),
     ];
     let interpreter: fn(&AbsPath) -> bool = |path| path.name() == "bash";
-    Levels { operations, interpreter: Some(interpreter), ..Levels::default() }
+    LintLevels { operations, interpreter: Some(interpreter), ..LintLevels::default() }
 }
 
 /// Each example in the table is found by its lint and by no other, and the better version by none.
@@ -38,8 +38,8 @@ fn each_lint_finds_its_example_and_nothing_in_what_is_better() {
         // Only this lint uses the operations.
         let levels = match lint.code {
             "REX016" => with_operations(),
-            "REX019" => Levels { now: Some(NOON), ..Levels::default() },
-            _ => Levels::default(),
+            "REX019" => LintLevels { now: Some(NOON), ..LintLevels::default() },
+            _ => LintLevels::default(),
         };
         let codes =
             |text| -> Vec<_> { compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect() };
@@ -57,7 +57,7 @@ fn an_expired_policy_is_told_with_the_day() {
         ))
     };
     let told = |effect: &str, time: &str, now| -> Vec<String> {
-        let findings = policy(effect, time).lints(&Levels { now, ..Levels::default() });
+        let findings = policy(effect, time).lints(&LintLevels { now, ..LintLevels::default() });
         findings.iter().filter(|one| one.code == Some("REX019")).map(|one| one.message.clone()).collect()
     };
     let over = "context.now < datetime(\"2026-11-23T12:00:00Z\")";
@@ -87,7 +87,7 @@ fn a_lint_is_allowed_or_an_error_as_its_owner_wants() {
     let lint = |code| Lint::of(code).unwrap();
     let told = |allow, deny| -> Vec<_> {
         policy
-            .lints(&Levels { allow, deny, ..Levels::default() })
+            .lints(&LintLevels { allow, deny, ..LintLevels::default() })
             .iter()
             .map(|finding| (finding.code.unwrap(), finding.severity))
             .collect()
@@ -102,7 +102,7 @@ fn a_lint_is_allowed_or_an_error_as_its_owner_wants() {
 fn a_place_in_the_policy_is_underlined() {
     let lint = Lint::of("REX006").unwrap();
     let policy = compile(lint.example);
-    let finding = policy.lints(&Levels::default()).remove(0);
+    let finding = policy.lints(&LintLevels::default()).remove(0);
     assert_eq!((finding.line, finding.column), (3, 27));
     assert_eq!(finding.source_text().get(finding.offset..finding.offset + finding.length), Some("\"/var/log*\""));
 }
@@ -155,7 +155,7 @@ fn a_program_that_may_be_written_is_found_through_classes_and_past_forbids() {
     ]"#;
     let found = |more: &str| -> Vec<_> {
         let policy = compile_with(&format!("{RUNS}\n{WRITES}\n{more}"), entities);
-        let findings = policy.lints(&Levels::default());
+        let findings = policy.lints(&LintLevels::default());
         findings
             .iter()
             .filter(|finding| finding.code == Some("REX005"))

@@ -170,8 +170,8 @@ fn attributes_that_go_together_are_left_alone() {
 /// Every attribute and fact that is a path has only one spelling.
 #[test]
 fn paths_are_normalized_wherever_they_stand() {
-    use rex_core::values::{DIRECTORY, PATH, PROGRAM, Values};
-    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(Values::Form);
+    use rex_core::values::{DIRECTORY, PATH, PROGRAM, ValueSet};
+    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(ValueSet::Form);
     let mut seen = Vec::new();
     for spec in rex_core::ACTIONS {
         let of = |var: &str, all: &[rex_core::Attribute]| -> Vec<String> {
@@ -283,7 +283,7 @@ fn escapes_and_cases_are_looked_at_by_what_they_mean() {
 fn cases_take_no_facts_that_no_run_has() {
     let read = |rest: &str| {
         let text = format!("- name: a\n  principal: Agent::\"a\"\n  expect: deny\n{rest}");
-        rex_policy::Case::read(&rex_policy::Vocabulary::rex(), &rex_policy::Source::new("a.test.yaml", text))
+        rex_policy::Case::read(&rex_policy::Vocabulary::rex(), &rex_policy::SourceText::new("a.test.yaml", text))
     };
     let script = "  run: fs::read(\"/a\")\n";
     let signal = "  action: process::signal\n  resource: \"7\"\n  attributes: {name: nginx}\n";

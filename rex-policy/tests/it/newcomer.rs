@@ -1,6 +1,6 @@
 //! Mistakes of people who are new to policies, and correct policies of theirs.
 
-use rex_policy::{Finding, Levels, Severity};
+use rex_policy::{Finding, LintLevels, Severity};
 
 use crate::impossible::{DOES, GET, READ, RUN, found, impossible, nothing};
 use crate::support::{compile, try_compile};
@@ -12,7 +12,7 @@ const PARAMETER: &str = "sys::Action::\"get_parameter\"";
 fn all(text: &str, entities: Option<&str>) -> Vec<Finding> {
     match try_compile(text, entities) {
         Ok(policy) => {
-            let mut all = policy.lints(&Levels::default());
+            let mut all = policy.lints(&LintLevels::default());
             all.extend(policy.warnings().iter().filter(|one| one.code.is_none()).cloned());
             all.retain(|one| !["REX010", "REX011"].contains(&one.code.unwrap_or_default()));
             all
@@ -352,7 +352,7 @@ fn all_types_of_principals_are_everybody() {
     let told = |condition: &str| {
         let text =
             format!("permit (principal, action == {READ}, resource in fs::Path::\"/srv\") when {{ {condition} }};");
-        compile(&text).lints(&Levels::default()).iter().any(|one| one.code == Some("REX009"))
+        compile(&text).lints(&LintLevels::default()).iter().any(|one| one.code == Some("REX009"))
     };
     for condition in [
         "principal is Agent || principal is User",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::{Fact, Resource, ResourceSpec, Value};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 /// A document in folders: names with slashes between them.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Resource for Document {
         nested: true,
         class: None,
     };
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
     fn id(&self) -> &str {
         &self.0
     }
@@ -28,7 +28,7 @@ impl Resource for Document {
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         self.0.match_indices('/').rev().for_each(|(at, _)| visit(self.0.get(..at).unwrap_or_default()));
     }
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         if id.split('/').any(|name| name == "..") {
             return Err(format!("`{id}` is no document"));
         }
@@ -50,7 +50,7 @@ rex_core::actions! {
 fn an_id_that_no_request_has_is_refused() {
     let check = |policy: &str| {
         let vocabulary = Vocabulary::new(TABLE);
-        let sources = [Source::new("test.cedar", policy)];
+        let sources = [SourceText::new("test.cedar", policy)];
         Policy::compile(&vocabulary, &sources, None, &PolicyLimits::default()).map(drop)
     };
     let allow = "permit (principal, action, resource);\n";

@@ -1,8 +1,8 @@
 //! The reach of policies.
 
 use expect_test::{Expect, expect};
-use rex_core::{Attribute, Extent, Fact, FactKind, Place, Principal, Reach, Resource, ResourceSpec};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_core::{Attribute, Extent, Fact, FactKind, Principal, Reach, ReachPlace, Resource, ResourceSpec};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 use crate::support::{compile, compile_with};
 
@@ -17,11 +17,11 @@ fn places(extent: &Extent) -> String {
     }
 }
 
-fn place(place: &Place) -> String {
+fn place(place: &ReachPlace) -> String {
     match place {
-        Place::Exactly(id) => id.clone(),
-        Place::Below(id) => format!("{}/**", id.trim_end_matches('/')),
-        Place::Prefix(text) => format!("{text}*"),
+        ReachPlace::Exactly(id) => id.clone(),
+        ReachPlace::Below(id) => format!("{}/**", id.trim_end_matches('/')),
+        ReachPlace::Prefix(text) => format!("{text}*"),
     }
 }
 
@@ -392,8 +392,8 @@ impl Resource for Parcel {
         name: "Parcel",
         doc: "A parcel.",
         attributes: &[
-            Attribute { name: "path", kind: FactKind::String, doc: "The way.", values: rex_core::Values::Any },
-            Attribute { name: "label", kind: FactKind::String, doc: "The id.", values: rex_core::Values::Any },
+            Attribute { name: "path", kind: FactKind::String, doc: "The way.", values: rex_core::ValueSet::Any },
+            Attribute { name: "label", kind: FactKind::String, doc: "The id.", values: rex_core::ValueSet::Any },
         ],
         id_attribute: Some("label"),
         nested: true,
@@ -428,7 +428,7 @@ fn another_program_says_which_attribute_is_the_id() {
         ("resource in post::Parcel::\"p\" && resource in post::Parcel::\"q/r\"", "p/**"),
     ] {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");
-        let sources = [Source::new("post.cedar", text)];
+        let sources = [SourceText::new("post.cedar", text)];
         let policy = Policy::compile(&Vocabulary::new(POST), &sources, None, &PolicyLimits::default()).unwrap();
         assert_eq!(draw(&policy.reach(None)), format!("post::open: {places}\n"), "{condition}");
     }

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use miette::Diagnostic;
-use rex_policy::{Policy, PolicyLimits, Severity, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, Severity, SourceText, Vocabulary};
 
 use crate::support::{compile, reads, try_compile};
 
@@ -222,8 +222,8 @@ fn an_id_is_given_once() {
         "#]],
     );
     let sources = [
-        Source::new("a.cedar", "permit (principal, action, resource);\n\npermit (principal, action, resource);"),
-        Source::new("b.cedar", "// here\npermit (principal, action, resource);"),
+        SourceText::new("a.cedar", "permit (principal, action, resource);\n\npermit (principal, action, resource);"),
+        SourceText::new("b.cedar", "// here\npermit (principal, action, resource);"),
     ];
     let policy = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()).unwrap();
     assert_eq!(policy.ids().map(|id| &**id).collect::<Vec<_>>(), ["a.cedar:1", "a.cedar:3", "b.cedar:2"]);
@@ -292,7 +292,7 @@ fn an_empty_policy_denies_everything_and_says_so() {
 #[test]
 fn a_hundred_megabytes_of_policy_are_refused_at_once() {
     let line = "permit (principal, action, resource);\n";
-    let source = Source::new("big.cedar", line.repeat((100 << 20) / line.len()));
+    let source = SourceText::new("big.cedar", line.repeat((100 << 20) / line.len()));
     let started = std::time::Instant::now();
     let rejected =
         Policy::compile(&Vocabulary::rex(), std::slice::from_ref(&source), None, &PolicyLimits::default()).unwrap_err();
@@ -300,10 +300,10 @@ fn a_hundred_megabytes_of_policy_are_refused_at_once() {
     expect!["big.cedar: this is more than 16777216 bytes of policy"].assert_eq(&rejected.to_string());
 
     let limits = PolicyLimits { policies: 2, ..PolicyLimits::default() };
-    let three = [Source::new("three.cedar", line.repeat(3))];
+    let three = [SourceText::new("three.cedar", line.repeat(3))];
     let rejected = Policy::compile(&Vocabulary::rex(), &three, None, &limits).unwrap_err();
     expect!["three.cedar:3:37: there are more than 2 policies"].assert_eq(&rejected.to_string());
-    let split = [Source::new("one.cedar", line), Source::new("two.cedar", line.repeat(2))];
+    let split = [SourceText::new("one.cedar", line), SourceText::new("two.cedar", line.repeat(2))];
     assert!(Policy::compile(&Vocabulary::rex(), &split, None, &limits).is_err());
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rex_core::asked::Written;
-use rex_core::{ACTIONS, ActionSpec, Asked, Attribute, Authorize, Effect, FactKind, Principal, Subject, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{ACTIONS, ActionSpec, Attribute, Authorize, Effect, FactKind, Principal, RequestBuf, Subject, Value};
 use rex_policy::Policy;
 
 use crate::support::{NOON, compile, try_compile};
@@ -58,9 +58,9 @@ fn other(value: &Value) -> Value {
     }
 }
 
-fn asked(principal: &Principal, spec: &ActionSpec, id: &str, context: BTreeMap<String, Value>) -> Asked {
-    let written = Written { action: &spec.to_string(), resource: id, context, ..Written::default() };
-    Asked::new(ACTIONS, &written, Subject::new(principal.clone()), NOON).unwrap()
+fn asked(principal: &Principal, spec: &ActionSpec, id: &str, context: BTreeMap<String, Value>) -> RequestBuf {
+    let written = RequestSpec { action: &spec.to_string(), resource: id, context, ..RequestSpec::default() };
+    RequestBuf::new(ACTIONS, &written, Subject::new(principal.clone()), NOON).unwrap()
 }
 
 /// Returns a text with a unified diff applied.
@@ -91,14 +91,14 @@ fn applied(old: &str, diff: &str) -> String {
     new + &old.collect::<String>()
 }
 
-fn effect(policy: &Policy, asked: &Asked) -> Effect {
+fn effect(policy: &Policy, asked: &RequestBuf) -> Effect {
     let decision = policy.decide(&asked.request());
     assert_eq!(decision, policy.decide_fully(&asked.request()));
     decision.effect
 }
 
 /// Returns requests that differ in one detail.
-fn neighbours(principal: &Principal, spec: &'static ActionSpec, id: &str) -> Vec<Asked> {
+fn neighbours(principal: &Principal, spec: &'static ActionSpec, id: &str) -> Vec<RequestBuf> {
     let principals = [Principal::agent("a"), Principal::user("a"), Principal::agent("b"), Principal::user("b")];
     let mut all: Vec<_> = principals
         .iter()
@@ -144,7 +144,7 @@ fn the_smallest_permit_allows_the_request_and_no_neighbour() {
                 let decision = changed.decide(&request.request());
                 assert_eq!(decision.effect, Effect::Allow, "{text}");
                 assert!(text != &new || *decision.policies == [patch.ids[0].as_str().into()]);
-                let findings = changed.lints(&rex_policy::Levels::default());
+                let findings = changed.lints(&rex_policy::LintLevels::default());
                 let ours = |finding: &&rex_policy::Finding| finding.policy.as_deref() == Some(patch.ids[0].as_str());
                 assert_eq!(findings.iter().find(ours).map(ToString::to_string), None, "{text}");
                 for neighbour in neighbours(&principal, spec, id) {
@@ -182,8 +182,8 @@ fn a_process_is_named_by_what_it_is_and_never_by_its_number() {
     let policy = compile(WORLD);
     let asked = |id, attributes| {
         let context = BTreeMap::from([("signal".to_owned(), "TERM".into())]);
-        let written = Written { action: "process::signal", resource: id, attributes, context };
-        Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), NOON).unwrap()
+        let written = RequestSpec { action: "process::signal", resource: id, attributes, context };
+        RequestBuf::new(ACTIONS, &written, Subject::new(Principal::agent("a")), NOON).unwrap()
     };
     let nginx = asked("4242", process("nginx", "/usr/sbin/nginx", "www-data"));
     let patch = policy.patch(&nginx.request()).unwrap();
@@ -206,8 +206,8 @@ fn a_process_is_named_by_what_it_is_and_never_by_its_number() {
 #[test]
 fn a_slip_in_the_head_of_a_policy_is_told() {
     let told = |text: &str, action: &str, resource: &str| {
-        let written = Written { action, resource, ..Written::default() };
-        let asked = Asked::new(ACTIONS, &written, Subject::new(Principal::user("root")), NOON).unwrap();
+        let written = RequestSpec { action, resource, ..RequestSpec::default() };
+        let asked = RequestBuf::new(ACTIONS, &written, Subject::new(Principal::user("root")), NOON).unwrap();
         let policy = compile(text);
         let remedy = policy.remedy(&asked.request(), &policy.decide(&asked.request())).unwrap();
         remedy.lines().next().unwrap().to_owned()
@@ -294,7 +294,8 @@ fn where_a_forbid_denies_no_permit_helps() {
     let request = asked(&Principal::agent("other"), spec, "/etc/hosts", BTreeMap::new());
     assert_eq!(policy.patch(&request.request()), None);
     let trace = policy.trace(&request.request());
-    let names = |traced: &[rex_policy::Traced]| traced.iter().map(|traced| traced.id.to_string()).collect::<Vec<_>>();
+    let names =
+        |traced: &[rex_policy::PolicyTrace]| traced.iter().map(|traced| traced.id.to_string()).collect::<Vec<_>>();
     assert_eq!((names(&trace.deciding), names(&trace.near)), (vec!["no-etc".to_owned()], vec!["others".to_owned()]));
     assert!(trace.remedy.unwrap().contains("`no-etc` forbids this"));
 }
@@ -309,7 +310,7 @@ fn what_came_near_is_told() {
     assert!(trace.deciding.is_empty());
     let near: Vec<_> = trace.near.iter().map(|near| (&*near.id, near.line, near.misses.clone())).collect();
     assert_eq!(near, [("logs", 2, vec![]), ("others", 1, vec!["principal"]), ("agent-a-fs-read", 4, vec!["resource"])]);
-    let parts = |parts: &[rex_policy::Part]| -> Vec<_> {
+    let parts = |parts: &[rex_policy::ConditionPart]| -> Vec<_> {
         parts.iter().map(|part| (part.text.clone(), part.holds.clone(), part.decided)).collect()
     };
     assert_eq!(

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use expect_test::{expect, expect_file};
 use rex_core::Principal;
-use rex_policy::{Exposed, RISKS};
+use rex_policy::{ExposedRisk, RISKS};
 
 use crate::support::{compile, compile_with};
 
-fn draw(found: &[Exposed]) -> String {
+fn draw(found: &[ExposedRisk]) -> String {
     let mut out = String::new();
     for exposed in found {
         for way in &exposed.ways {

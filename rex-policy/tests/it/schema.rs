@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::Schema;
 use expect_test::expect;
 use rex_core::{Effect, Fact, Resource, ResourceSpec};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 use crate::support::{ask, triage};
 
@@ -55,7 +55,7 @@ impl Resource for Page {
             name: "draft",
             kind: rex_core::FactKind::Bool,
             doc: "Whether it is one.",
-            values: rex_core::Values::Any,
+            values: rex_core::ValueSet::Any,
         }],
         id_attribute: None,
         nested: true,
@@ -145,7 +145,8 @@ fn another_programs_table() {
         when { context.lines < 100 && context.summary like "*?" && !resource.draft };
         forbid (principal, action, resource) when { context.revert };
     "#;
-    let policy = Policy::compile(&vocabulary, &[Source::new("wiki", text)], None, &PolicyLimits::default()).unwrap();
+    let policy =
+        Policy::compile(&vocabulary, &[SourceText::new("wiki", text)], None, &PolicyLimits::default()).unwrap();
     let page = |above: &[&str], draft| Page { id: "p", above: above.iter().map(|&id| id.to_owned()).collect(), draft };
     let edit = |lines, revert, summary: &str| wiki::Edit { lines, revert, summary: summary.to_owned() };
     let effect = |action: &wiki::Edit, page: &Page| ask(&policy, &triage(), action, page).effect;
@@ -158,6 +159,6 @@ fn another_programs_table() {
     assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team"], false)), Effect::Deny);
     assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team", "public"], true)), Effect::Deny);
     assert_eq!(effect(&edit(1, false, "typo?"), &public), Effect::Allow);
-    let typo = [Source::new("wiki", r#"forbid (principal, action == fs::Action::"read", resource);"#)];
+    let typo = [SourceText::new("wiki", r#"forbid (principal, action == fs::Action::"read", resource);"#)];
     assert!(Policy::compile(&vocabulary, &typo, None, &PolicyLimits::default()).is_err());
 }

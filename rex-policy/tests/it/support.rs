@@ -3,21 +3,21 @@
 use rex_core::action::{AnyAction, fs, service};
 use rex_core::resource::{AnyResource, Unit};
 use rex_core::{AbsPath, Authorize, Decision, Effect, Principal, Request, Subject, Timestamp};
-use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, RejectedPolicy, SourceText, Vocabulary};
 
 /// 2026-11-23T12:42:29Z.
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_795_437_749_000_000);
 
-pub(crate) fn try_compile(policy: &str, entities: Option<&str>) -> Result<Policy, Rejected> {
-    let entities = entities.map(|text| Source::new("entities.json", text));
-    let sources = [Source::new("test.cedar", policy)];
+pub(crate) fn try_compile(policy: &str, entities: Option<&str>) -> Result<Policy, RejectedPolicy> {
+    let entities = entities.map(|text| SourceText::new("entities.json", text));
+    let sources = [SourceText::new("test.cedar", policy)];
     Policy::compile(&Vocabulary::rex(), &sources, entities.as_ref(), &PolicyLimits::default())
 }
 
 /// Compiles policies that may be impossible.
-pub(crate) fn compile_any(policy: &str) -> Result<Policy, Rejected> {
+pub(crate) fn compile_any(policy: &str) -> Result<Policy, RejectedPolicy> {
     let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
-    Policy::compile(&Vocabulary::rex(), &[Source::new("test.cedar", policy)], None, &limits)
+    Policy::compile(&Vocabulary::rex(), &[SourceText::new("test.cedar", policy)], None, &limits)
 }
 
 pub(crate) fn compile(policy: &str) -> Policy {

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use rex_core::limits::exceeded;
 use rex_core::{Code, Error, Limits, Timestamp, Value};
 
-use super::{Kind, Member};
+use super::{Member, MemberKind};
 use crate::ops::fs::skipped;
 
 /// A name in an archive with its time, and its owner and group if they are known.
-pub(crate) type Owned = (String, Option<(u32, u32)>, Timestamp);
+pub(crate) type OwnedName = (String, Option<(u32, u32)>, Timestamp);
 
 /// Maximum number of links that one name may cross, as in the kernel.
 const HOPS: usize = 40;
 
 /// The thing that a name of an archive refers to.
 #[derive(Debug, Clone)]
-enum Known {
+enum NameTarget {
     /// A directory, with its mode if the archive states it.
     Directory(Option<u32>),
     /// A file of this size.
@@ -26,7 +26,7 @@ enum Known {
 }
 
 /// The steps to extract an archive.
-pub(crate) struct Plan {
+pub(crate) struct ExtractPlan {
     strip: usize,
     skip_links: bool,
     entries: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     room: u64,
     written: u64,
     /// Every name so far.
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<String, NameTarget>,
     /// The directories, parents before children.
     pub(crate) directories: Vec<String>,
     /// The files with their sizes and modes.
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     /// The second names of files, with their first names and their sizes.
     pub(crate) hard_links: Vec<(String, String, u64)>,
     /// Owner and time of files and directories, as the archive states them.
-    pub(crate) owners: Vec<Owned>,
+    pub(crate) owners: Vec<OwnedName>,
     /// The symbolic links with their texts.
     pub(crate) symlinks: Vec<(String, String)>,
     /// The entries that are left out.
@@ -56,7 +56,7 @@ pub(crate) fn refused(name: &[u8], why: &str) -> Error {
     Error::new(Code::Unsupported, message)
 }
 
-impl Plan {
+impl ExtractPlan {
     /// Creates an empty plan. `strip` is the number of leading directories to remove from each name.
     pub(crate) fn new(strip: usize, skip_links: bool, limits: &Limits, bytes_written: u64) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Plan {
     /// Returns the archive's mode for a directory, if the archive has that directory.
     pub(crate) fn mode(&self, directory: &str) -> Option<u32> {
         match self.known.get(directory) {
-            Some(Known::Directory(mode)) => *mode,
+            Some(NameTarget::Directory(mode)) => *mode,
             _ => None,
         }
     }
@@ -104,8 +104,8 @@ impl Plan {
     pub(crate) fn add(&mut self, member: &Member) -> Result<(), Error> {
         let refuse = |why: &str| refused(&member.name, why);
         let name = self.relative(&member.name).map_err(refuse)?;
-        let link = matches!(member.kind, Kind::Symlink | Kind::HardLink);
-        let plain = matches!(member.kind, Kind::File | Kind::Directory);
+        let link = matches!(member.kind, MemberKind::Symlink | MemberKind::HardLink);
+        let plain = matches!(member.kind, MemberKind::File | MemberKind::Directory);
         if (link && self.skip_links) || !(link || plain) {
             let error = refuse(&format!("it is a {}", member.kind.as_str()));
             if self.skip_links {
@@ -115,7 +115,7 @@ impl Plan {
             return Err(error.with_help(SKIP));
         }
         let Some(name) = name else {
-            if member.kind != Kind::Directory {
+            if member.kind != MemberKind::Directory {
                 let error = refuse("`strip` leaves nothing of its name");
                 self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
             }
@@ -131,11 +131,11 @@ impl Plan {
             self.owners.push((name.clone(), member.owner, member.modified));
         }
         match member.kind {
-            Kind::Directory => self.directory(&name, Some(member.mode)).map_err(refuse)?,
-            Kind::Symlink => self.symlink(name, member).map_err(|why| refuse(&why).with_help(SKIP))?,
-            Kind::HardLink => self.hard_link(name, member).map_err(|why| refuse(why).with_help(SKIP))?,
+            MemberKind::Directory => self.directory(&name, Some(member.mode)).map_err(refuse)?,
+            MemberKind::Symlink => self.symlink(name, member).map_err(|why| refuse(&why).with_help(SKIP))?,
+            MemberKind::HardLink => self.hard_link(name, member).map_err(|why| refuse(why).with_help(SKIP))?,
             _ => {
-                self.new_name(&name, Known::File(member.size)).map_err(refuse)?;
+                self.new_name(&name, NameTarget::File(member.size)).map_err(refuse)?;
                 let left = self.room.checked_sub(member.size);
                 self.room = left.ok_or_else(|| exceeded("written_bytes", self.written, "bytes written"))?;
                 self.files.push((name, member.size, member.mode));
@@ -147,7 +147,7 @@ impl Plan {
         Ok(())
     }
 
-    fn new_name(&mut self, name: &str, known: Known) -> Result<(), &'static str> {
+    fn new_name(&mut self, name: &str, known: NameTarget) -> Result<(), &'static str> {
         match self.known.insert(name.to_owned(), known) {
             None => Ok(()),
             Some(_) => Err("its name stands for two things"),
@@ -156,14 +156,14 @@ impl Plan {
 
     fn directory(&mut self, name: &str, mode: Option<u32>) -> Result<(), &'static str> {
         match self.known.get_mut(name) {
-            Some(Known::Directory(known)) => {
+            Some(NameTarget::Directory(known)) => {
                 *known = mode.or(*known);
                 Ok(())
             }
             Some(_) => Err("its name stands for two things"),
             None => {
                 self.directories.push(name.to_owned());
-                self.new_name(name, Known::Directory(mode))
+                self.new_name(name, NameTarget::Directory(mode))
             }
         }
     }
@@ -178,7 +178,7 @@ impl Plan {
         if target.is_empty() || target.starts_with('/') || target.contains('\0') {
             return Err(is_told("which is outside of the archive"));
         }
-        self.new_name(&name, Known::Link(target.to_owned()))?;
+        self.new_name(&name, NameTarget::Link(target.to_owned()))?;
         self.symlinks.push((name, target.to_owned()));
         Ok(())
     }
@@ -186,11 +186,11 @@ impl Plan {
     fn hard_link(&mut self, name: String, member: &Member) -> Result<(), &'static str> {
         let first = self.relative(member.target.as_deref().unwrap_or_default());
         let first = first.ok().flatten().ok_or("it is a hard link to something outside of the archive")?;
-        let Some(Known::File(size)) = self.known.get(&first) else {
+        let Some(NameTarget::File(size)) = self.known.get(&first) else {
             return Err("it is a hard link to something that is no file before it in the archive");
         };
         let size = *size;
-        self.new_name(&name, Known::File(size))?;
+        self.new_name(&name, NameTarget::File(size))?;
         self.hard_links.push((name, first, size));
         Ok(())
     }
@@ -225,10 +225,10 @@ impl Plan {
             }
             match self.known.get(&at.join("/")) {
                 None => return Err("which is not in the archive"),
-                Some(Known::Directory(_)) => {}
-                Some(Known::File(_)) if todo.is_empty() => {}
-                Some(Known::File(_)) => return Err("which leads through a file"),
-                Some(Known::Link(next)) => {
+                Some(NameTarget::Directory(_)) => {}
+                Some(NameTarget::File(_)) if todo.is_empty() => {}
+                Some(NameTarget::File(_)) => return Err("which leads through a file"),
+                Some(NameTarget::Link(next)) => {
                     hops += 1;
                     if hops > HOPS {
                         return Err("which leads in a circle");

@@ -13,7 +13,7 @@ const FRAME: u32 = 0xFD2F_B528;
 const SKIPPED: u32 = 0x184D_2A50;
 
 /// The next frame.
-pub(super) enum Begun<R> {
+pub(super) enum NextFrame<R> {
     /// A frame that holds data.
     Frame(Box<Frame<R>>),
     /// A skippable frame, which was passed over.
@@ -21,7 +21,7 @@ pub(super) enum Begun<R> {
 }
 
 /// Starts reading the next frame.
-pub(super) fn begin<R: BufRead>(mut source: R) -> io::Result<Begun<R>> {
+pub(super) fn begin<R: BufRead>(mut source: R) -> io::Result<NextFrame<R>> {
     let magic: [u8; 4] = exactly(&mut source)?;
     match u32::from_le_bytes(magic) {
         FRAME => {}
@@ -29,7 +29,7 @@ pub(super) fn begin<R: BufRead>(mut source: R) -> io::Result<Begun<R>> {
             let length = u64::from(u32::from_le_bytes(exactly(&mut source)?));
             let skipped = io::copy(&mut source.by_ref().take(length), &mut io::sink())?;
             return if skipped == length {
-                Ok(Begun::Skipped(source))
+                Ok(NextFrame::Skipped(source))
             } else {
                 Err(io::ErrorKind::UnexpectedEof.into())
             };
@@ -50,7 +50,7 @@ pub(super) fn begin<R: BufRead>(mut source: R) -> io::Result<Begun<R>> {
         }
         _ => damage("the compressed data is damaged"),
     })?;
-    Ok(Begun::Frame(Box::new(Frame { source, decoder, failed: None })))
+    Ok(NextFrame::Frame(Box::new(Frame { source, decoder, failed: None })))
 }
 
 fn exactly<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_16BE, UTF_16LE};
 use rex_core::{Code, Error};
 
-use super::{Damage, damage, read_into};
+use super::{FileDamage, damage, read_into};
 use crate::os::{Source, SourceState};
 
 /// Number of bytes decoded at a time.
@@ -15,13 +15,13 @@ const MALFORMED: &str = "it is not UTF-16, as its byte order mark says, to its e
 
 /// An encoding whose characters are wider than a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wide {
+pub(crate) enum WideEncoding {
     Utf16(&'static Encoding),
     /// An encoding that is recognized but not read.
     Utf32,
 }
 
-impl Wide {
+impl WideEncoding {
     /// Returns the encoding of a text with this start, if it is a wide one.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
@@ -45,11 +45,11 @@ impl Wide {
 
 /// Returns a text as UTF-8, cut at one byte more than `max`; text in other encodings is unchanged.
 pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
-    if Wide::of(&bytes).is_none() {
+    if WideEncoding::of(&bytes).is_none() {
         return Ok(bytes);
     }
     let mut text = Vec::new();
-    Decoded::new(io::Cursor::new(bytes)).take(max.saturating_add(1)).read_to_end(&mut text)?;
+    DecodedReader::new(io::Cursor::new(bytes)).take(max.saturating_add(1)).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
 pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A reader that turns UTF-16 into UTF-8, and passes on anything else unchanged except for a mark at its start.
-pub(crate) struct Decoded<R> {
+pub(crate) struct DecodedReader<R> {
     inner: R,
     /// `true` if a UTF-8 mark is passed on too.
     keeps_mark: bool,
@@ -69,20 +69,20 @@ pub(crate) struct Decoded<R> {
     text: Vec<u8>,
     given: usize,
     /// The state after that text.
-    then: Then,
+    then: DecodeState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+enum DecodeState {
     More,
     End,
     Malformed,
 }
 
-impl<R: Read> Decoded<R> {
+impl<R: Read> DecodedReader<R> {
     pub(crate) fn new(inner: R) -> Self {
         let (ahead, text) = (Vec::new(), Vec::new());
-        Self { inner, keeps_mark: false, decoder: None, ahead, text, given: 0, then: Then::More }
+        Self { inner, keeps_mark: false, decoder: None, ahead, text, given: 0, then: DecodeState::More }
     }
 
     /// Creates a reader that keeps a UTF-8 mark.
@@ -99,14 +99,14 @@ impl<R: Read> Decoded<R> {
         if self.decoder.is_none() {
             if let Err(error) = self.inner.by_ref().take(4).read_to_end(&mut self.ahead)
                 // The inner reader reports damage again, after the data before it.
-                && (self.ahead.is_empty() || Damage::of(&error).is_none())
+                && (self.ahead.is_empty() || FileDamage::of(&error).is_none())
             {
                 return Err(error);
             }
             if self.ahead.starts_with(MARK) && !self.keeps_mark {
                 self.ahead.drain(..MARK.len());
             }
-            self.decoder = Some(Wide::of(&self.ahead).map(Wide::decoder).transpose()?.map(Box::new));
+            self.decoder = Some(WideEncoding::of(&self.ahead).map(WideEncoding::decoder).transpose()?.map(Box::new));
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl<R: Read> Decoded<R> {
     }
 }
 
-impl<R: Read> Read for Decoded<R> {
+impl<R: Read> Read for DecodedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.start()?;
         loop {
@@ -139,9 +139,9 @@ impl<R: Read> Read for Decoded<R> {
                 continue;
             };
             match self.then {
-                Then::More => {}
-                Then::End => return Ok(0),
-                Then::Malformed => return Err(damage(MALFORMED)),
+                DecodeState::More => {}
+                DecodeState::End => return Ok(0),
+                DecodeState::Malformed => return Err(damage(MALFORMED)),
             }
             if piece.is_empty() {
                 piece.resize(PIECE, 0);
@@ -155,15 +155,15 @@ impl<R: Read> Read for Decoded<R> {
             text.truncate(written);
             (self.text, self.given) = (text, 0);
             self.then = match result {
-                DecoderResult::InputEmpty if last => Then::End,
-                DecoderResult::InputEmpty => Then::More,
-                _ => Then::Malformed,
+                DecoderResult::InputEmpty if last => DecodeState::End,
+                DecoderResult::InputEmpty => DecodeState::More,
+                _ => DecodeState::Malformed,
             };
         }
     }
 }
 
-impl<R: Read + Send> Source for Decoded<R> {
+impl<R: Read + Send> Source for DecodedReader<R> {
     fn size(&self) -> u64 {
         0
     }
@@ -182,12 +182,12 @@ impl<R: Read + Send> Source for Decoded<R> {
 }
 
 /// A file without its mark at the start.
-pub(crate) struct Unmarked {
+pub(crate) struct UnmarkedSource {
     inner: Box<dyn Source>,
     is_at_start: bool,
 }
 
-impl Unmarked {
+impl UnmarkedSource {
     pub(crate) fn new(inner: Box<dyn Source>) -> Self {
         Self { inner, is_at_start: true }
     }
@@ -200,14 +200,14 @@ impl Unmarked {
     }
 }
 
-impl Read for Unmarked {
+impl Read for UnmarkedSource {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.skip()?;
         self.inner.read(buffer)
     }
 }
 
-impl Source for Unmarked {
+impl Source for UnmarkedSource {
     fn size(&self) -> u64 {
         self.inner.size().saturating_sub(MARK.len() as u64)
     }
@@ -243,7 +243,7 @@ mod tests {
         for bytes in wide(&text) {
             assert_eq!(decode(bytes.clone(), u64::MAX).unwrap(), text.as_bytes());
             let mut pieces = Vec::new();
-            let mut decoded = Decoded::new(bytes.as_slice());
+            let mut decoded = DecodedReader::new(bytes.as_slice());
             let mut piece = [0; 7];
             while let count @ 1.. = decoded.read(&mut piece).unwrap() {
                 pieces.extend_from_slice(&piece[..count]);
@@ -252,10 +252,10 @@ mod tests {
         }
         for plain in [&b""[..], b"a", b"plain text", b"\xef\xbb", b"\xef\xbb\xbfmarked", b"\xff"] {
             let mut same = Vec::new();
-            Decoded::with_mark(plain).read_to_end(&mut same).unwrap();
+            DecodedReader::with_mark(plain).read_to_end(&mut same).unwrap();
             assert_eq!(same, plain);
             same.clear();
-            Decoded::new(plain).read_to_end(&mut same).unwrap();
+            DecodedReader::new(plain).read_to_end(&mut same).unwrap();
             assert_eq!(same, plain.strip_prefix(MARK).unwrap_or(plain));
         }
     }
@@ -267,7 +267,7 @@ mod tests {
         let lone = [&b"\xff\xfea\0"[..], b"\0\xd8b\0"].concat();
         for (bytes, before) in [(odd, "one\n"), (lone, "a")] {
             let mut read = Vec::new();
-            let error = Decoded::new(bytes.as_slice()).read_to_end(&mut read).unwrap_err();
+            let error = DecodedReader::new(bytes.as_slice()).read_to_end(&mut read).unwrap_err();
             assert_eq!((read.as_slice(), error.to_string().as_str()), (before.as_bytes(), MALFORMED));
         }
         let error = decode(b"\xff\xfe\0\0a\0\0\0".to_vec(), 9).unwrap_err();

@@ -25,7 +25,7 @@ pub(super) fn number_of(name: &str, group: bool) -> Result<Option<u32>, OsError>
 }
 
 /// Returns a user by name, with all of its groups.
-pub(super) fn user(name: &str) -> Result<confine::User, OsError> {
+pub(super) fn user(name: &str) -> Result<confine::ProgramUser, OsError> {
     let named = name.escape_debug();
     let unknown = || Error::new(Code::NotFound, format!("there is no user `{named}`"));
     let user = found(User::from_name(name))?.ok_or_else(unknown)?;
@@ -41,7 +41,7 @@ pub(super) fn user(name: &str) -> Result<confine::User, OsError> {
     let gid = user.gid.as_raw();
     let text = CString::new(name).map_err(|_| unknown())?;
     let groups = getgrouplist(&text, user.gid).map_err(unavailable)?.into_iter().map(|group| group.as_raw());
-    Ok(confine::User { uid: user.uid.as_raw(), gid, groups: groups.collect() })
+    Ok(confine::ProgramUser { uid: user.uid.as_raw(), gid, groups: groups.collect() })
 }
 
 /// Returns the result of a lookup: some libraries report a missing entry as an error.

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::open::WARY;
 use super::resolve::{self, open_entry};
 use crate::OsError;
-use crate::os::Access;
+use crate::os::FileAccess;
 
 /// The kernel's limit for the list of names, and for one value, in bytes.
 const MAX_ATTRIBUTE: usize = rex_core::bounds::ATTRIBUTE_BYTES;
@@ -24,7 +24,7 @@ const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
 /// Returns the bits of something new in a directory, if it is made from `like`. Its owner will be this process, its
 /// group that of the directory or of this process.
-pub(super) fn new_mode(parent: &OwnedFd, like: Access) -> Result<Mode, OsError> {
+pub(super) fn new_mode(parent: &OwnedFd, like: FileAccess) -> Result<Mode, OsError> {
     let directory = fstat(parent).map_err(resolve::system)?;
     let inherits = directory.st_mode & Mode::S_ISGID.bits() != 0;
     let gid = if inherits { directory.st_gid } else { getegid().as_raw() };
@@ -33,7 +33,7 @@ pub(super) fn new_mode(parent: &OwnedFd, like: Access) -> Result<Mode, OsError> 
 
 /// Limits a new, empty file to the permissions of what it is made from: the file system may have given it another
 /// group, and the directory an access control list with others who may read it.
-pub(super) fn bind(file: &File, like: Access) -> Result<(), OsError> {
+pub(super) fn bind(file: &File, like: FileAccess) -> Result<(), OsError> {
     match fremovexattr(file, ACCESS_LIST) {
         Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
         Err(error) => return Err(OsError::Io(error.into())),
@@ -52,7 +52,7 @@ pub(super) fn keep(
     parent: &OwnedFd,
     name: &str,
     old: &FileStat,
-    like: Option<Access>,
+    like: Option<FileAccess>,
 ) -> Result<(), OsError> {
     let new = fstat(file).map_err(resolve::system)?;
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) {

@@ -26,12 +26,12 @@ const SUPERVISOR: &str = "supervisor";
 
 /// A control group. When this is dropped, its processes are killed, and it is removed.
 #[derive(Debug)]
-pub struct Group {
+pub struct ControlGroup {
     directory: PathBuf,
     held: Vec<&'static str>,
 }
 
-impl Group {
+impl ControlGroup {
     /// Creates a group below the one that was delegated to this process, with the bounds whose controllers exist;
     /// `None` if no group was delegated.
     ///
@@ -96,7 +96,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ControlGroup {
     #[expect(
         clippy::disallowed_methods,
         reason = "the files of control groups are the kernel's own, under fixed names"
@@ -149,7 +149,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("cgroup.controllers"), "io memory pids\n").unwrap();
         let bounds = GroupBounds { memory: 1 << 28, processes: 32, cpu: 100_000 };
-        let group = Group::below(dir.path(), "rex-1", &bounds).unwrap();
+        let group = ControlGroup::below(dir.path(), "rex-1", &bounds).unwrap();
         assert_eq!(group.held(), ["memory", "pids"]);
         group.add(7).unwrap();
         let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();

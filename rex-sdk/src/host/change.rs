@@ -14,8 +14,8 @@ use super::attributes::new_mode;
 use super::open::{WARY, demand_changeable, regular};
 use super::resolve::{self, open_parent, open_parent_of};
 use super::{HostOptions, kernel};
-use crate::links::Last;
-use crate::os::{Access, EntryKind, OsError, words};
+use crate::links::FinalLink;
+use crate::os::{EntryKind, FileAccess, OsError, words};
 
 /// Maximum number of attempts to open or create a file, while others remove and create it.
 const MAX_TURNS: usize = 8;
@@ -33,7 +33,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
     for _ in 0..MAX_TURNS {
         let mut file = match regular(path, FLAGS, options) {
             Err(OsError::Io(error)) if error.raw_os_error() == Some(Errno::ENOENT as i32) => {
-                let Some((parent, name)) = open_parent(path, Last::Cross)? else {
+                let Some((parent, name)) = open_parent(path, FinalLink::Cross)? else {
                     return Err(OsError::WrongKind(EntryKind::Directory));
                 };
                 // O_EXCL, besides refusing links: what appears here meanwhile is examined first, not opened.
@@ -73,12 +73,12 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
 }
 
 /// Creates one directory.
-pub(super) fn create_dir(path: &AbsPath, like: Option<Access>) -> Result<(), OsError> {
-    match open_parent(path, Last::Keep)? {
+pub(super) fn create_dir(path: &AbsPath, like: Option<FileAccess>) -> Result<(), OsError> {
+    match open_parent(path, FinalLink::Keep)? {
         Some((parent, name)) => {
             let mode = match like {
                 None => NEW_DIRECTORY,
-                Some(like) => new_mode(&parent, Access { mode: like.mode | 0o700, ..like })?,
+                Some(like) => new_mode(&parent, FileAccess { mode: like.mode | 0o700, ..like })?,
             };
             mkdirat(parent, name, mode).map_err(|error| kernel::told(resolve::system(error), path))
         }
@@ -88,7 +88,7 @@ pub(super) fn create_dir(path: &AbsPath, like: Option<Access>) -> Result<(), OsE
 
 /// Creates a symbolic link.
 pub(super) fn symlink(grant: &Grant<fs::Symlink>) -> Result<(), OsError> {
-    match open_parent(grant.resource(), Last::Keep)? {
+    match open_parent(grant.resource(), FinalLink::Keep)? {
         Some((parent, name)) => symlinkat(&*grant.action().target, parent, name)
             .map_err(|error| kernel::told(resolve::system(error), grant.resource())),
         None => Err(resolve::system(Errno::EEXIST)),
@@ -100,7 +100,7 @@ pub(super) fn remove(path: &AbsPath, options: &HostOptions) -> Result<(), OsErro
     if options.journal.is_some() {
         // A file that is swapped in between this check and the act is removed, too; the writer of the journal notices
         // that.
-        let found = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
+        let found = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, FinalLink::Keep)?;
         demand_changeable(&fstat(found).map_err(resolve::system)?, options)?;
     }
     match unlink(path, UnlinkatFlags::NoRemoveDir) {
@@ -113,7 +113,7 @@ pub(super) fn remove(path: &AbsPath, options: &HostOptions) -> Result<(), OsErro
 }
 
 fn is_directory(path: &AbsPath) -> bool {
-    resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)
+    resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, FinalLink::Keep)
         .is_ok_and(|place| super::open::is_directory(&place))
 }
 
@@ -123,7 +123,7 @@ pub(super) fn remove_dir(path: &AbsPath) -> Result<(), OsError> {
 }
 
 fn unlink(path: &AbsPath, flags: UnlinkatFlags) -> Result<(), OsError> {
-    match open_parent_of(path, Last::Keep)? {
+    match open_parent_of(path, FinalLink::Keep)? {
         Some(parent) => unlinkat(parent, &*path.name_bytes(), flags).map_err(resolve::system),
         None => Err(resolve::system(Errno::EBUSY)),
     }

@@ -10,8 +10,8 @@ use rex_core::{AbsPath, Grant};
 
 use super::open::{WARY, access, kind, metadata};
 use super::resolve;
-use crate::links::Last;
-use crate::os::{Access, DirEntry, Directory, EntryKind, Metadata, OsError};
+use crate::links::FinalLink;
+use crate::os::{DirEntry, Directory, EntryKind, FileAccess, Metadata, OsError};
 
 /// An open directory.
 pub(super) struct HostDirectory {
@@ -27,7 +27,7 @@ pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
 
 /// Opens a directory.
 pub(super) fn descriptor(path: &AbsPath) -> Result<OwnedFd, OsError> {
-    resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)
+    resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, FinalLink::Cross)
 }
 
 /// Reads the entries of an open directory, at most `max`, in the order of their names.
@@ -61,7 +61,7 @@ impl Directory for HostDirectory {
         std::mem::take(&mut self.entries)
     }
 
-    fn access(&self) -> Result<Access, OsError> {
+    fn access(&self) -> Result<FileAccess, OsError> {
         fstat(self.directory.as_fd()).map(|status| access(&status)).map_err(resolve::system)
     }
 

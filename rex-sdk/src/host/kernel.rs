@@ -34,7 +34,7 @@ mod tests {
     fn only_what_the_kernel_does_not_make_is_told_so() {
         let code = |path: &str, errno: Errno| {
             let path = AbsPath::parse(path).unwrap();
-            let error = told(io::Error::from(errno).into(), &path).about(&path);
+            let error = told(io::Error::from(errno).into(), &path).into_error(&path);
             (error.code, error.help.is_some_and(|help| help.contains("set_parameter")))
         };
         assert_eq!(code("/proc/sys/vm/swappiness", Errno::ENOENT), (Code::Unsupported, true));

@@ -17,7 +17,7 @@ use super::change::NEW_FILE;
 use super::open::{WARY, demand_changeable, kind, regular};
 use super::resolve::{self, open_entry, open_parent};
 use super::{HostOptions, kernel};
-use crate::links::Last;
+use crate::links::FinalLink;
 use crate::os::{EntryKind, OsError};
 
 /// Sets the length of a regular file to that of the grant, if it grows by at most `room`; returns by how much.
@@ -46,7 +46,7 @@ pub(super) fn touch(
     options: &HostOptions,
 ) -> Result<(), OsError> {
     let path = grant.resource();
-    let entry = match entry(path, Last::Cross, options) {
+    let entry = match entry(path, FinalLink::Cross, options) {
         Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && create => make(path)?,
         found => found?.0,
     };
@@ -58,7 +58,7 @@ pub(super) fn touch(
 
 /// Creates an empty file.
 fn make(path: &AbsPath) -> Result<OwnedFd, OsError> {
-    let Some((parent, name)) = open_parent(path, Last::Cross)? else {
+    let Some((parent, name)) = open_parent(path, FinalLink::Cross)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
     };
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | WARY;
@@ -71,7 +71,7 @@ fn make(path: &AbsPath) -> Result<OwnedFd, OsError> {
 
 /// Sets permission bits.
 pub(super) fn chmod(grant: &Grant<fs::Chmod>, options: &HostOptions) -> Result<(), OsError> {
-    let (entry, _) = entry(grant.resource(), Last::Cross, options)?;
+    let (entry, _) = entry(grant.resource(), FinalLink::Cross, options)?;
     let mode = u32::try_from(grant.action().mode).ok().filter(|mode| *mode <= 0o7777);
     let mode = mode.ok_or(OsError::Refused("permission bits are at most 07777"))?;
     let mode = rustix::fs::Mode::from_bits_truncate(mode);
@@ -87,7 +87,7 @@ pub(super) fn chmod(grant: &Grant<fs::Chmod>, options: &HostOptions) -> Result<(
 
 /// Sets owner and group.
 pub(super) fn chown(grant: &Grant<fs::Chown>, options: &HostOptions) -> Result<(), OsError> {
-    let (entry, _) = entry(grant.resource(), Last::Keep, options)?;
+    let (entry, _) = entry(grant.resource(), FinalLink::Keep, options)?;
     let number = |number: i64| match number {
         -1 => Ok(None),
         // The kernel takes the largest number as no change, too.
@@ -147,10 +147,10 @@ fn whole(say: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8>
 
 /// Opens a file or directory to access its attributes. Refuses others: opening a pipe or a device would wait, or act.
 fn readable(path: &AbsPath, options: &HostOptions) -> Result<File, OsError> {
-    let (_, status) = entry(path, Last::Cross, options)?;
+    let (_, status) = entry(path, FinalLink::Cross, options)?;
     match kind(&status) {
         EntryKind::File | EntryKind::Directory => {
-            let file = resolve::open(path, OFlag::O_RDONLY | WARY, Last::Cross)?;
+            let file = resolve::open(path, OFlag::O_RDONLY | WARY, FinalLink::Cross)?;
             // Checked again, since it is opened again.
             demand_changeable(&fstat(&file).map_err(resolve::system)?, options)?;
             Ok(File::from(file))
@@ -160,10 +160,10 @@ fn readable(path: &AbsPath, options: &HostOptions) -> Result<File, OsError> {
 }
 
 /// Returns what has this name, without opening its contents.
-fn entry(path: &AbsPath, last: Last, options: &HostOptions) -> Result<(OwnedFd, FileStat), OsError> {
+fn entry(path: &AbsPath, last: FinalLink, options: &HostOptions) -> Result<(OwnedFd, FileStat), OsError> {
     let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, last)?;
     let status = fstat(&entry).map_err(resolve::system)?;
-    if last == Last::Cross && kind(&status) == EntryKind::Symlink {
+    if last == FinalLink::Cross && kind(&status) == EntryKind::Symlink {
         return Err(resolve::crossed(path, last));
     }
     demand_changeable(&status, options)?;

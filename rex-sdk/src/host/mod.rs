@@ -45,8 +45,8 @@ use rex_core::resource::Unit;
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
 pub use journal::JournalFiles;
-pub use network::{Socket, authorities};
-pub use services::Bus;
+pub use network::{ConnectedSocket, authorities};
+pub use services::BusAddress;
 
 // All types that the table of brokered acts names.
 use crate::os::*;
@@ -60,7 +60,7 @@ pub struct HostOptions {
     /// The run's own journal. None of its files may be changed, moved or removed, whatever the policy permits.
     pub journal: Option<JournalFiles>,
     /// The address of the service manager.
-    pub bus: Bus,
+    pub bus: BusAddress,
     /// The file with the certificates of the trusted authorities, as PEM; by default that of the distribution.
     pub authorities: Option<PathBuf>,
 }
@@ -70,16 +70,16 @@ pub struct HostOptions {
 pub struct HostOs {
     options: HostOptions,
     broker: Option<Arc<dyn Broker>>,
-    processes: processes::Own,
-    network: network::Own,
+    processes: processes::LocalProcesses,
+    network: network::LocalNetwork,
 }
 
 impl HostOs {
     /// Creates the operating system with the operator's options.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
-        let network = network::Own::new(options.authorities.clone());
-        let processes = processes::Own { reach: None, journal: options.journal.clone() };
+        let network = network::LocalNetwork::new(options.authorities.clone());
+        let processes = processes::LocalProcesses { reach: None, journal: options.journal.clone() };
         Self { options, broker: None, processes, network }
     }
 
@@ -90,7 +90,7 @@ impl HostOs {
         self
     }
 
-    /// Enables starting programs, each confined to this reach; see [`confine::Program`].
+    /// Enables starting programs, each confined to this reach; see [`confine::ProgramStart`].
     #[must_use]
     pub fn with_programs(mut self, reach: Reach) -> Self {
         self.processes.reach = Some(reach);
@@ -103,7 +103,7 @@ impl HostOs {
 /// # Errors
 /// If it cannot.
 pub fn links_can_be_refused() -> Result<(), OsError> {
-    resolve::open(&rex_core::AbsPath::root(), nix::fcntl::OFlag::O_PATH, crate::links::Last::Cross).map(drop)
+    resolve::open(&rex_core::AbsPath::root(), nix::fcntl::OFlag::O_PATH, crate::links::FinalLink::Cross).map(drop)
 }
 
 impl fmt::Debug for HostOs {
@@ -113,10 +113,10 @@ impl fmt::Debug for HostOs {
 }
 
 /// The implementations of each trait that are used without a broker.
-struct Own;
+struct LocalParts;
 
 #[expect(non_snake_case, reason = "each is called as its trait")]
-impl Own {
+impl LocalParts {
     fn Services(host: &HostOs) -> &dyn Services {
         &host.options.bus
     }
@@ -134,7 +134,7 @@ impl Own {
     }
 
     fn System(_: &HostOs) -> &dyn System {
-        &system::Own
+        &system::LocalSystem
     }
 }
 
@@ -150,7 +150,7 @@ macro_rules! delegate {
             fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
                 match &self.broker {
                     Some(broker) => broker.$method(grant, $($arg,)* budget),
-                    None => Own::$part(self).$method(grant, $($arg,)* budget),
+                    None => LocalParts::$part(self).$method(grant, $($arg,)* budget),
                 }
             }
         )* }
@@ -174,13 +174,13 @@ fn patience() -> Budget {
 }
 
 impl Places for HostOptions {
-    fn open_file(&self, grant: Grant<fs::Read>, _: &Budget) -> Result<Opened, OsError> {
+    fn open_file(&self, grant: Grant<fs::Read>, _: &Budget) -> Result<OpenDescriptor, OsError> {
         let (file, _) = open::regular(grant.resource(), nix::fcntl::OFlag::O_RDONLY, self)?;
-        Ok(Opened { descriptor: Some(file.into()) })
+        Ok(OpenDescriptor { descriptor: Some(file.into()) })
     }
 
-    fn open_directory(&self, grant: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
-        dir::descriptor(grant.resource()).map(|directory| Opened { descriptor: Some(directory) })
+    fn open_directory(&self, grant: Grant<fs::List>, _: &Budget) -> Result<OpenDescriptor, OsError> {
+        dir::descriptor(grant.resource()).map(|directory| OpenDescriptor { descriptor: Some(directory) })
     }
 
     fn remove_directory(&self, grant: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
@@ -237,7 +237,7 @@ impl Files for HostOs {
         change::append(&grant, bytes, &self.options)
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<FileAccess>) -> Result<(), OsError> {
         change::create_dir(grant.resource(), like)
     }
 
@@ -253,13 +253,13 @@ impl Files for HostOs {
         }
     }
 
-    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError> {
+    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn RenameSource>, OsError> {
         Ok(Box::new(rename::take(grant.resource(), &self.options)?))
     }
 
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         // A worker whose kernel does not limit which files are truncated cannot truncate any.
-        let held = confine::own().is_none_or(confine::Version::holds_cuts);
+        let held = confine::own().is_none_or(confine::LandlockVersion::holds_cuts);
         match self.broker.as_ref().filter(|_| !held) {
             Some(broker) => {
                 metadata::demand_room(grant.action().bytes)?;
@@ -285,7 +285,7 @@ impl Files for HostOs {
         change::symlink(&grant)
     }
 
-    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError> {
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn LinkSource>, OsError> {
         Ok(Box::new(rename::take(grant.resource(), &self.options)?))
     }
 

@@ -42,13 +42,13 @@ const SERVERS: usize = 3;
 
 /// The network of this machine.
 #[derive(Default)]
-pub(super) struct Own {
+pub(super) struct LocalNetwork {
     authorities: Option<PathBuf>,
     /// The addresses found for each name; connections go nowhere else.
     found: Mutex<BTreeMap<String, BTreeSet<IpAddr>>>,
 }
 
-impl Own {
+impl LocalNetwork {
     pub(super) fn new(authorities: Option<PathBuf>) -> Self {
         Self { authorities, found: Mutex::default() }
     }
@@ -80,7 +80,7 @@ pub fn authorities(given: Option<&Path>) -> io::Result<String> {
     Ok(BUNDLES.iter().find_map(|path| read(Path::new(path)).ok()).unwrap_or_default())
 }
 
-impl Network for Own {
+impl Network for LocalNetwork {
     fn addresses(&self, grant: Grant<net::Resolve>, budget: &Budget) -> Result<Vec<IpAddr>, OsError> {
         let name = grant.resource().name().to_owned();
         if let Some(address) = grant.resource().address() {
@@ -225,10 +225,10 @@ fn table(table: NetworkTable) -> io::Result<String> {
 }
 
 /// Connects, with repeated checks of the budget.
-fn open(to: SocketAddr, deadline: Instant, budget: &Budget) -> Result<Socket, OsError> {
+fn open(to: SocketAddr, deadline: Instant, budget: &Budget) -> Result<ConnectedSocket, OsError> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let stream = Socket(socket(family, SockType::Stream, flags, None).map_err(io::Error::from)?);
+    let stream = ConnectedSocket(socket(family, SockType::Stream, flags, None).map_err(io::Error::from)?);
     match connect(stream.0.as_raw_fd(), &SockaddrStorage::from(to)) {
         Ok(()) => return Ok(stream),
         Err(Errno::EINPROGRESS) => {}
@@ -251,21 +251,21 @@ fn open(to: SocketAddr, deadline: Instant, budget: &Budget) -> Result<Socket, Os
 
 /// A connected socket.
 #[derive(Debug)]
-pub struct Socket(OwnedFd);
+pub struct ConnectedSocket(OwnedFd);
 
-impl From<OwnedFd> for Socket {
+impl From<OwnedFd> for ConnectedSocket {
     fn from(descriptor: OwnedFd) -> Self {
         Self(descriptor)
     }
 }
 
-impl Read for Socket {
+impl Read for ConnectedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
     }
 }
 
-impl Write for Socket {
+impl Write for ConnectedSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)?)
     }
@@ -275,7 +275,7 @@ impl Write for Socket {
     }
 }
 
-impl Stream for Socket {
+impl Stream for ConnectedSocket {
     fn ready(&self, write: bool, timeout: Duration) -> io::Result<bool> {
         let events = if write { PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);

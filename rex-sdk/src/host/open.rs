@@ -16,8 +16,8 @@ use rustix::buffer::spare_capacity;
 
 use super::HostOptions;
 use super::resolve;
-use crate::links::Last;
-use crate::os::{Access, EntryKind, Metadata, OsError, Source, SourceState};
+use crate::links::FinalLink;
+use crate::os::{EntryKind, FileAccess, Metadata, OsError, Source, SourceState};
 
 /// Flags to open something of unknown kind, without waiting for the other end of a pipe, and without a terminal
 /// becoming the controlling terminal of this process.
@@ -43,9 +43,12 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
     // at its other end, so Rex looks first. This is a courtesy and not a check: nothing depends on it. `stat` may cross
     // links, so it reveals nothing but that something is a regular file, in one system call instead of three.
     if !fstatat(AT_FDCWD, &*path.bytes(), AtFlags::empty()).is_ok_and(|status| kind(&status) == EntryKind::File) {
-        demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
+        demand_regular(
+            &fstat(resolve::open(path, OFlag::O_PATH, FinalLink::Cross)?).map_err(resolve::system)?,
+            options,
+        )?;
     }
-    let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;
+    let file = resolve::open(path, flags | WARY, FinalLink::Cross).map_err(|error| explain(error, path))?;
     let status = fstat(&file).map_err(resolve::system)?;
     demand_regular(&status, options)?;
     if options.deny_hard_links {
@@ -59,7 +62,7 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
 /// under a lock of their directory, which the lookup of a name that was never looked up takes, too.
 fn settled(path: &AbsPath) -> Result<(), OsError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let Some(directory) = resolve::open_parent_of(path, Last::Cross)? else { return Ok(()) };
+    let Some(directory) = resolve::open_parent_of(path, FinalLink::Cross)? else { return Ok(()) };
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     let name = format!(".rex-{}-{number}-{now}", std::process::id());
@@ -102,7 +105,7 @@ fn explain(error: OsError, path: &AbsPath) -> OsError {
     if !matches!(telling, Some(Errno::EISDIR | Errno::ENXIO | Errno::ENODEV)) {
         return error;
     }
-    let found = resolve::open(path, OFlag::O_PATH, Last::Cross).ok().and_then(|file| fstat(file).ok());
+    let found = resolve::open(path, OFlag::O_PATH, FinalLink::Cross).ok().and_then(|file| fstat(file).ok());
     match found.as_ref().map(kind) {
         None | Some(EntryKind::File) => error,
         Some(other) => OsError::WrongKind(other),
@@ -111,7 +114,7 @@ fn explain(error: OsError, path: &AbsPath) -> OsError {
 
 /// Returns the metadata of the name itself.
 pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
-    let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
+    let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, FinalLink::Keep)?;
     let status = fstat(&entry).map_err(resolve::system)?;
     let target = if kind(&status) == EntryKind::Symlink { target(&entry) } else { None };
     Ok(metadata(&status, target))
@@ -157,8 +160,8 @@ pub(super) fn is_directory(thing: &OwnedFd) -> bool {
 }
 
 /// Returns the permission bits with their owner.
-pub(super) fn access(status: &FileStat) -> Access {
-    Access { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
+pub(super) fn access(status: &FileStat) -> FileAccess {
+    FileAccess { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
 }
 
 /// Returns the kind.

@@ -28,8 +28,10 @@ use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::{JournalFiles, accounts, confine, hidden, run};
-use crate::os::{DELETED, Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
-use crate::pid::{self, Known, Machine, Stat};
+use crate::os::{
+    DELETED, FinishedProgram, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, StartOptions,
+};
+use crate::pid::{self, MachineClock, ProcessContext, ProcessStat};
 
 /// Interval between checks whether the run may continue, while it waits.
 const POLL: Duration = Duration::from_millis(50);
@@ -38,14 +40,14 @@ const FILE_BYTES: u64 = rex_core::bounds::PROCESS_TEXT_BYTES as u64;
 
 /// The processes of this host.
 #[derive(Default)]
-pub(super) struct Own {
+pub(super) struct LocalProcesses {
     /// The reach that programs are confined to.
     pub(super) reach: Option<Reach>,
     /// The journal of the run, which no program may change.
     pub(super) journal: Option<JournalFiles>,
 }
 
-impl Processes for Own {
+impl Processes for LocalProcesses {
     fn processes(
         &self,
         _: Grant<process::List>,
@@ -87,7 +89,7 @@ impl Processes for Own {
         open_files(&grant, max, all)
     }
     fn environ(&self, grant: Grant<process::Environ>, _: &Budget) -> Result<Vec<String>, OsError> {
-        Ok(pid::parts(&Entry::same(grant.resource())?.read("environ")?))
+        Ok(pid::parts(&ProcessDirectory::same(grant.resource())?.read("environ")?))
     }
     fn signal(&self, grant: Grant<process::Signal>, _: &Budget) -> Result<(), OsError> {
         signal(&grant)
@@ -98,7 +100,12 @@ impl Processes for Own {
     fn wait(&self, grant: Grant<process::Inspect>, timeout_ms: u64, budget: &Budget) -> Result<bool, OsError> {
         wait(&grant, Duration::from_millis(timeout_ms), budget)
     }
-    fn run(&self, grant: Grant<process::Run>, start: Start, budget: &Budget) -> Result<Finished, OsError> {
+    fn run(
+        &self,
+        grant: Grant<process::Run>,
+        start: StartOptions,
+        budget: &Budget,
+    ) -> Result<FinishedProgram, OsError> {
         // Only the kernel confines a program, and it does not know about a journal.
         let changes = |journal: &JournalFiles| {
             self.reach.as_ref().is_some_and(|reach| confine::may_change(reach, journal.path()))
@@ -114,7 +121,7 @@ impl Processes for Own {
 
 /// Returns the running processes: all, or only one.
 fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
-    let around = Around::new()?;
+    let around = ProcessLookup::new()?;
     let max = budget.limits().entries;
     let mut pids = match only {
         Some(pid) => vec![pid],
@@ -130,7 +137,7 @@ fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
     let mut hidden = hidden::others(only);
     for pid in pids {
         budget.check()?;
-        match Entry::open(pid).and_then(|entry| entry.status(&around)) {
+        match ProcessDirectory::open(pid).and_then(|entry| entry.status(&around)) {
             Ok(status) => processes.push(status),
             // A process that ended meanwhile is left out.
             Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => {}
@@ -143,7 +150,7 @@ fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
 
 /// Returns how a process was started, and what it uses.
 fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
-    let entry = Entry::same(grant.resource())?;
+    let entry = ProcessDirectory::same(grant.resource())?;
     let text = |name: &str| entry.text(name).unwrap_or_default();
     let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
     let links = kinds.iter().filter_map(|kind| Some(((*kind).to_owned(), entry.link(&format!("ns/{kind}")).ok()?)));
@@ -160,7 +167,7 @@ fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
 
 /// Returns the open files of a process.
 fn open_files(grant: &Grant<process::Inspect>, max: u64, all: bool) -> Result<Vec<OpenFile>, OsError> {
-    let entry = Entry::same(grant.resource())?;
+    let entry = ProcessDirectory::same(grant.resource())?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let list = openat(&entry.directory, "fd", flags, Mode::empty()).map_err(gone)?;
     let mut descriptors = numbers(Dir::from_fd(list).map_err(gone)?)?;
@@ -235,7 +242,7 @@ fn wait(grant: &Grant<process::Inspect>, timeout: Duration, budget: &Budget) -> 
 /// Returns a handle of the process that was decided on; refuses Rex's own processes.
 fn held(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
     let own = u32::try_from(getpid().as_raw()).unwrap_or(0);
-    let ours = process.pid() == own || Entry::open(process.pid())?.stat()?.parent == own;
+    let ours = process.pid() == own || ProcessDirectory::open(process.pid())?.stat()?.parent == own;
     if ours {
         return Err(OsError::Refused("it is a process of Rex itself"));
     }
@@ -247,7 +254,7 @@ fn hold(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
     let handle =
         pidfd_open(number, PidfdFlags::empty()).map_err(|error| gone(Errno::from_raw(error.raw_os_error())))?;
     // INVARIANT: checked after the handle exists: until the process of the handle ends, the number is its own.
-    Entry::same(process)?;
+    ProcessDirectory::same(process)?;
     Ok((number, handle))
 }
 
@@ -261,18 +268,18 @@ fn ended(handle: &OwnedFd, timeout: Duration) -> Result<bool, OsError> {
 }
 
 /// Values shared by all processes that are looked at together.
-struct Around {
-    machine: Machine,
+struct ProcessLookup {
+    machine: MachineClock,
     /// The names of users that were looked up.
     users: RefCell<HashMap<u32, Option<String>>>,
 }
 
-impl Around {
+impl ProcessLookup {
     fn new() -> Result<Self, OsError> {
         let uptime = std::fs::read_to_string("/proc/uptime")?;
         let up: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).ok_or_else(unclear)?;
         let up = i64::try_from(Duration::from_secs_f64(up.max(0.0)).as_micros()).unwrap_or(0);
-        let machine = Machine {
+        let machine = MachineClock {
             ticks: rustix::param::clock_ticks_per_second(),
             page: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
             boot: Timestamp::from_micros(Timestamp::now().as_micros() - up),
@@ -286,12 +293,12 @@ impl Around {
 }
 
 /// The directory of one process in `/proc`: reads through it never return data of a later process with its number.
-struct Entry {
+struct ProcessDirectory {
     pid: u32,
     directory: OwnedFd,
 }
 
-impl Entry {
+impl ProcessDirectory {
     fn open(pid: u32) -> Result<Self, OsError> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = open(&*format!("/proc/{pid}"), flags, Mode::empty()).map_err(gone)?;
@@ -301,17 +308,17 @@ impl Entry {
     /// Opens the process that was decided on, if its number is still its own.
     fn same(process: &Process) -> Result<Self, OsError> {
         let entry = Self::open(process.pid())?;
-        let status = entry.status(&Around::new()?)?;
+        let status = entry.status(&ProcessLookup::new()?)?;
         if status.process.identity() == process.identity() { Ok(entry) } else { Err(OsError::Changed) }
     }
 
-    fn status(&self, around: &Around) -> Result<ProcessStatus, OsError> {
+    fn status(&self, around: &ProcessLookup) -> Result<ProcessStatus, OsError> {
         let (uid, group) = pid::user_and_group(&self.text("status")?).ok_or_else(unclear)?;
         if group != self.pid {
             // A thread has a directory, too, but no listing shows it.
             return Err(missing());
         }
-        let known = Known { uid, user: around.user(uid), exe: self.exe()?, unit: self.unit()? };
+        let known = ProcessContext { uid, user: around.user(uid), exe: self.exe()?, unit: self.unit()? };
         Ok(around.machine.process(self.pid, self.stat()?, known))
     }
 
@@ -359,8 +366,8 @@ impl Entry {
         })
     }
 
-    fn stat(&self) -> Result<Stat, OsError> {
-        Stat::parse(&self.text("stat")?).ok_or_else(unclear)
+    fn stat(&self) -> Result<ProcessStat, OsError> {
+        ProcessStat::parse(&self.text("stat")?).ok_or_else(unclear)
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, OsError> {

@@ -13,8 +13,8 @@ use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, open_entry, open_parent};
 use super::write::{destination, rename_flags, sync_directory};
 use super::{HostOptions, confine};
-use crate::links::Last;
-use crate::os::{EntryKind, Held, OsError, Taken, WriteOptions};
+use crate::links::FinalLink;
+use crate::os::{EntryKind, LinkSource, OsError, RenameSource, WriteOptions};
 
 /// A regular file that is about to be renamed or linked: its directory, and the file itself.
 pub(super) struct HostTaken {
@@ -27,7 +27,7 @@ pub(super) struct HostTaken {
 
 /// Opens a regular file that is to be renamed or linked.
 pub(super) fn take(path: &AbsPath, options: &HostOptions) -> Result<HostTaken, OsError> {
-    let Some((parent, name)) = open_parent(path, Last::Keep)? else {
+    let Some((parent, name)) = open_parent(path, FinalLink::Keep)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
     };
     let entry = open_entry(&parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty()).map_err(resolve::system)?;
@@ -38,13 +38,13 @@ pub(super) fn take(path: &AbsPath, options: &HostOptions) -> Result<HostTaken, O
     Ok(HostTaken { parent, name: name.to_owned(), entry, size, options: options.clone() })
 }
 
-impl Taken for HostTaken {
+impl RenameSource for HostTaken {
     fn size(&self) -> u64 {
         self.size
     }
 
     fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
-        let Some((parent, name)) = open_parent(to.resource(), Last::Keep)? else {
+        let Some((parent, name)) = open_parent(to.resource(), FinalLink::Keep)? else {
             return Err(OsError::WrongKind(EntryKind::Directory));
         };
         let replaced = destination(&parent, name, options, &self.options)?;
@@ -92,13 +92,13 @@ impl HostTaken {
     }
 }
 
-impl Held for HostTaken {
+impl LinkSource for HostTaken {
     fn size(&self) -> u64 {
         self.size
     }
 
     fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
-        let Some((parent, name)) = open_parent(to.resource(), Last::Keep)? else {
+        let Some((parent, name)) = open_parent(to.resource(), FinalLink::Keep)? else {
             return Err(OsError::WrongKind(EntryKind::Directory));
         };
         let held = self.still()?;

@@ -17,13 +17,13 @@ use rex_core::AbsPath;
 
 use super::{confine, steps};
 use crate::OsError;
-use crate::links::{Last, canonical};
+use crate::links::{FinalLink, canonical};
 
 /// Flags for every name.
 const STRICT: ResolveFlag = ResolveFlag::RESOLVE_NO_SYMLINKS.union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
 
 /// Opens exactly this name. If the way crosses a link, the error has the name behind it, resolved according to `last`.
-pub(super) fn open(path: &AbsPath, flags: OFlag, last: Last) -> Result<OwnedFd, OsError> {
+pub(super) fn open(path: &AbsPath, flags: OFlag, last: FinalLink) -> Result<OwnedFd, OsError> {
     open_strict(AT_FDCWD, &*path.bytes(), flags, Mode::empty()).map_err(|error| failed(error, path, last))
 }
 
@@ -34,7 +34,7 @@ pub(super) fn open_entry(parent: &OwnedFd, name: &str, flags: OFlag, mode: Mode)
 
 /// Opens the directory that contains `path`, and returns it with the last component, to act on that. Returns `None` for
 /// the root directory.
-pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd, &str)>, OsError> {
+pub(super) fn open_parent(path: &AbsPath, last: FinalLink) -> Result<Option<(OwnedFd, &str)>, OsError> {
     if matches!(path.name_bytes(), Cow::Owned(_)) {
         return Err(OsError::Refused(
             "its name is not UTF-8: such a thing can be looked at, read and removed, and no more",
@@ -44,7 +44,7 @@ pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd,
 }
 
 /// Opens the directory that contains `path`, whose last component may be any bytes.
-pub(super) fn open_parent_of(path: &AbsPath, last: Last) -> Result<Option<OwnedFd>, OsError> {
+pub(super) fn open_parent_of(path: &AbsPath, last: FinalLink) -> Result<Option<OwnedFd>, OsError> {
     let Some(parent) = path.parent() else { return Ok(None) };
     let directory = open_strict(AT_FDCWD, &*parent.bytes(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
         .map_err(|error| failed(error, path, last))?;
@@ -68,7 +68,7 @@ fn by_steps() -> bool {
     confine::own().is_some_and(|version| !version.holds_cuts())
 }
 
-fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
+fn failed(error: Errno, path: &AbsPath, last: FinalLink) -> OsError {
     match error {
         Errno::ELOOP => crossed(path, last),
         error => system(error),
@@ -76,7 +76,7 @@ fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
 }
 
 /// Returns the error for a name that crosses a link: the name behind it, or the reason why it has none.
-pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
+pub(super) fn crossed(path: &AbsPath, last: FinalLink) -> OsError {
     match canonical(path, last, read_link) {
         Ok(_) if magic(path, last) => {
             OsError::Refused("it crosses a link of the kernel's own, which leads to a thing and not to a name")
@@ -99,12 +99,12 @@ fn read_link(path: &AbsPath) -> io::Result<Option<Vec<u8>>> {
 /// text that looks like a name, but may be invalid, or a name in another mount namespace.
 ///
 /// The kernel returns `ELOOP` for it as for a loop of links, which the caller has ruled out.
-fn magic(path: &AbsPath, last: Last) -> bool {
+fn magic(path: &AbsPath, last: FinalLink) -> bool {
     if by_steps() {
         return steps::magic(path, last, read_link);
     }
     let parent = path.parent();
-    let path = if last == Last::Keep { parent.as_ref().unwrap_or(path) } else { path };
+    let path = if last == FinalLink::Keep { parent.as_ref().unwrap_or(path) } else { path };
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
     openat2(AT_FDCWD, &*path.bytes(), how).is_err_and(|error| error == Errno::ELOOP)
 }

@@ -20,12 +20,12 @@ use rex_core::process::Program;
 use rex_core::{AbsPath, Budget, Grant, Reach};
 
 use super::accounts::user;
-use super::confine::{self, Bounds, Running};
+use super::confine::{self, RunningProgram, WorkerBounds};
 use super::open::kind;
 use super::resolve;
-use super::written::Written;
-use crate::links::Last;
-use crate::os::{EntryKind, Finished, OsError, Start, permitted};
+use super::written::WriteLimit;
+use crate::links::FinalLink;
+use crate::os::{EntryKind, FinishedProgram, OsError, StartOptions, permitted};
 
 /// Interval between checks whether the run may continue, if nothing else happens.
 const POLL: Duration = Duration::from_millis(50);
@@ -34,10 +34,10 @@ const DYING: Duration = Duration::from_secs(5);
 /// Starts the program of the grant and waits until it ends.
 pub(super) fn run(
     grant: &Grant<process::Run>,
-    start: &Start,
+    start: &StartOptions,
     reach: Option<&Reach>,
     budget: &Budget,
-) -> Result<Finished, OsError> {
+) -> Result<FinishedProgram, OsError> {
     let reach = reach.ok_or(OsError::Refused("nothing says what a program could be held to"))?;
     let action = grant.action();
     let directory = AbsPath::parse(&action.directory).map_err(|_| OsError::Refused("it starts in an absolute path"))?;
@@ -55,14 +55,14 @@ pub(super) fn run(
     let timeout = Duration::from_millis(start.timeout_ms);
     // The caller knows what was written before, but it may be compromised, so the limit of the run applies as well.
     let most = start.written_bytes.min(budget.limits().written_bytes);
-    let bounds = Bounds {
+    let bounds = WorkerBounds {
         file_bytes: most,
         // It may use several processors at once.
         cpu: timeout.saturating_mul(4).saturating_add(Duration::from_secs(1)),
-        ..Bounds::default()
+        ..WorkerBounds::default()
     };
     let processes = grant.allows("processes");
-    let mut running = confine::Program {
+    let mut running = confine::ProgramStart {
         file: &file,
         arguments: &words,
         environment: &pairs,
@@ -75,11 +75,11 @@ pub(super) fn run(
     }
     .start(reach, &bounds)?;
     // If no file can be changed, there is nothing to count.
-    let written = confine::changes_files(reach).then(|| Written::new(&mut running, user.clone(), processes, most));
+    let written = confine::changes_files(reach).then(|| WriteLimit::new(&mut running, user.clone(), processes, most));
     let written = written.transpose()?;
     let finished = attend(running, start, written, Instant::now().checked_add(timeout), budget)?;
     let help = finished.status.is_some_and(|status| status != 0).then(|| confine::in_words(reach));
-    Ok(Finished { help, ..finished })
+    Ok(FinishedProgram { help, ..finished })
 }
 
 /// Opens the program of the grant, if it may be started. For a pinned one, returns a sealed copy.
@@ -87,7 +87,7 @@ fn open(grant: &Grant<process::Run>, reach: &Reach, budget: &Budget) -> Result<O
     let Program { path, sha256 } = grant.resource();
     // Without waiting, as a pipe would make it.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = resolve::open(path, flags, Last::Cross)?;
+    let file = resolve::open(path, flags, FinalLink::Cross)?;
     let status = fstat(&file).map_err(io::Error::from)?;
     if kind(&status) != EntryKind::File {
         return Err(OsError::WrongKind(kind(&status)));
@@ -118,7 +118,7 @@ fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsErr
 }
 
 /// One of the output streams of a program.
-struct Captured {
+struct CapturedStream {
     pipe: Option<File>,
     kept: Vec<u8>,
     most: usize,
@@ -127,7 +127,7 @@ struct Captured {
     bytes: u64,
 }
 
-impl Captured {
+impl CapturedStream {
     fn new(pipe: Option<OwnedFd>, most: u64) -> io::Result<Self> {
         let pipe = pipe.map(waits_for_nothing).transpose()?;
         Ok(Self { pipe, kept: Vec::new(), most: usize::try_from(most).unwrap_or(usize::MAX), discarded: 0, bytes: 0 })
@@ -161,12 +161,12 @@ impl Captured {
 }
 
 /// The standard input of a program.
-struct Given<'s> {
+struct ProgramInput<'s> {
     pipe: Option<File>,
     rest: &'s [u8],
 }
 
-impl Given<'_> {
+impl ProgramInput<'_> {
     fn give(&mut self) -> io::Result<()> {
         let Some(pipe) = &mut self.pipe else { return Ok(()) };
         match pipe.write(self.rest) {
@@ -186,17 +186,17 @@ impl Given<'_> {
 /// Writes the program's input, captures its output, and kills it with its whole group when its time is over or it has
 /// written more than it may.
 pub(super) fn attend(
-    mut running: Running,
-    start: &Start,
-    mut written: Option<Written>,
+    mut running: RunningProgram,
+    start: &StartOptions,
+    mut written: Option<WriteLimit>,
     deadline: Option<Instant>,
     budget: &Budget,
-) -> Result<Finished, OsError> {
+) -> Result<FinishedProgram, OsError> {
     let child = running.child();
-    let mut out = Captured::new(child.stdout.take().map(OwnedFd::from), start.output_bytes)?;
-    let mut err = Captured::new(child.stderr.take().map(OwnedFd::from), start.output_bytes)?;
+    let mut out = CapturedStream::new(child.stdout.take().map(OwnedFd::from), start.output_bytes)?;
+    let mut err = CapturedStream::new(child.stderr.take().map(OwnedFd::from), start.output_bytes)?;
     let stdin = child.stdin.take().map(OwnedFd::from).map(waits_for_nothing).transpose()?;
-    let mut given = Given { pipe: stdin, rest: start.stdin.as_deref().unwrap_or_default().as_bytes() };
+    let mut given = ProgramInput { pipe: stdin, rest: start.stdin.as_deref().unwrap_or_default().as_bytes() };
     given.give()?;
     let (mut killed, mut timed_out) = (None, false);
     loop {
@@ -213,7 +213,7 @@ pub(super) fn attend(
         let wait = written.as_ref().map_or(wait, |written| wait.min(written.rest()));
         let ended = until(&running, [&out.pipe, &err.pipe], &given.pipe, wait)?;
         let look = written.as_mut().filter(|written| ended || written.rest().is_zero());
-        let handed = look.map(Written::look).transpose().inspect_err(|_| running.kill())?;
+        let handed = look.map(WriteLimit::look).transpose().inspect_err(|_| running.kill())?;
         out.take()?;
         err.take()?;
         if let (Some(written), Some(handed)) = (&mut written, handed) {
@@ -232,7 +232,7 @@ pub(super) fn attend(
     let status = running.wait(DYING)?.ok_or_else(|| OsError::Unavailable("it does not end".to_owned()))?;
     out.take()?;
     err.take()?;
-    Ok(Finished {
+    Ok(FinishedProgram {
         status: status.code(),
         signal: status.signal().map(|number| match Signal::try_from(number) {
             Ok(signal) => signal.as_str().to_owned(),
@@ -249,7 +249,12 @@ pub(super) fn attend(
 }
 
 /// Waits until there is something to do; returns `true` if the program has ended.
-fn until(running: &Running, pipes: [&Option<File>; 2], stdin: &Option<File>, wait: Duration) -> io::Result<bool> {
+fn until(
+    running: &RunningProgram,
+    pipes: [&Option<File>; 2],
+    stdin: &Option<File>,
+    wait: Duration,
+) -> io::Result<bool> {
     let mut wanted = vec![PollFd::new(running.handle(), PollFlags::POLLIN)];
     wanted.extend(pipes.into_iter().flatten().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
     wanted.extend(stdin.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));

@@ -27,7 +27,7 @@ const CALL: Duration = Duration::from_secs(120);
 
 /// The address of the service manager.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Bus {
+pub enum BusAddress {
     /// The system bus.
     #[default]
     System,
@@ -35,7 +35,7 @@ pub enum Bus {
     Address(String),
 }
 
-impl Services for Bus {
+impl Services for BusAddress {
     fn units(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
         self.talk(budget, |manager| manager.units())
     }
@@ -143,7 +143,7 @@ impl Services for Bus {
     }
 }
 
-impl Bus {
+impl BusAddress {
     fn job(&self, method: &'static str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
         let unit = unit.clone();
         self.talk(budget, move |manager| manager.job(method, &unit))
@@ -155,7 +155,7 @@ impl Bus {
         unit: &Unit,
         also: Vec<Unit>,
         budget: &Budget,
-        act: impl FnOnce(&Manager, &Unit) -> Result<T, OsError> + Send + 'static,
+        act: impl FnOnce(&ManagerConnection, &Unit) -> Result<T, OsError> + Send + 'static,
     ) -> Result<T, OsError> {
         let unit = unit.clone();
         self.talk(budget, move |manager| {
@@ -169,7 +169,7 @@ impl Bus {
     fn talk<T: Send + 'static>(
         &self,
         budget: &Budget,
-        talk: impl FnOnce(&Manager) -> Result<T, OsError> + Send + 'static,
+        talk: impl FnOnce(&ManagerConnection) -> Result<T, OsError> + Send + 'static,
     ) -> Result<T, OsError> {
         let bus = self.clone();
         let (sender, receiver) = mpsc::sync_channel(1);
@@ -177,7 +177,7 @@ impl Bus {
         let opened = open.clone();
         std::thread::Builder::new().name("rex-bus".to_owned()).spawn(move || {
             // The receiver is gone if the run ended meanwhile.
-            drop(sender.send(Manager::connect(&bus).and_then(|manager| {
+            drop(sender.send(ManagerConnection::connect(&bus).and_then(|manager| {
                 drop(opened.set(manager.connection.clone()));
                 talk(&manager)
             })));
@@ -200,16 +200,16 @@ impl Bus {
 }
 
 /// A connection to the service manager.
-struct Manager {
+struct ManagerConnection {
     connection: Connection,
     proxy: Proxy<'static>,
 }
 
-impl Manager {
-    fn connect(bus: &Bus) -> Result<Self, OsError> {
+impl ManagerConnection {
+    fn connect(bus: &BusAddress) -> Result<Self, OsError> {
         let (builder, name) = match bus {
-            Bus::System => (connection::Builder::system(), "the system bus"),
-            Bus::Address(address) => (connection::Builder::address(address.as_str()), address.as_str()),
+            BusAddress::System => (connection::Builder::system(), "the system bus"),
+            BusAddress::Address(address) => (connection::Builder::address(address.as_str()), address.as_str()),
         };
         let unavailable = |error: zbus::Error| {
             OsError::Unavailable(format!("the service manager cannot be reached at `{name}`: {}", plain(&error)))
@@ -220,8 +220,8 @@ impl Manager {
     }
 
     fn units(&self) -> Result<Vec<UnitStatus>, OsError> {
-        type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
-        let rows: Vec<Row> = self.proxy.call("ListUnits", &()).map_err(failed)?;
+        type UnitRow = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+        let rows: Vec<UnitRow> = self.proxy.call("ListUnits", &()).map_err(failed)?;
         let mut units: Vec<_> = rows
             .into_iter()
             .map(|(name, description, load, active, sub, ..)| UnitStatus {
@@ -239,7 +239,7 @@ impl Manager {
     }
 
     /// Finds a unit under its own name, without changing it.
-    fn find(&self, unit: &Unit) -> Result<(OwnedObjectPath, Properties), OsError> {
+    fn find(&self, unit: &Unit) -> Result<(OwnedObjectPath, UnitProperties), OsError> {
         let path: OwnedObjectPath = self.proxy.call("LoadUnit", &(unit.name(),)).map_err(failed)?;
         let properties = self.properties(&path, UNIT)?;
         let id = properties.text("Id");
@@ -309,7 +309,7 @@ impl Manager {
         let (mut all, mut open) = (BTreeSet::from([unit.name().to_owned()]), vec![unit.name().to_owned()]);
         while let Some(name) = open.pop() {
             let loaded = self.load(&name)?;
-            let mut found = unit_files::Install::default();
+            let mut found = unit_files::InstallSection::default();
             for own in loaded.names(&name) {
                 found.extend(unit_files::install(&own, &directories, &loaded.files())?);
             }
@@ -334,10 +334,10 @@ impl Manager {
     }
 
     /// Returns the properties of a unit; nothing for a unit that the manager does not load, such as a template.
-    fn load(&self, name: &str) -> Result<Properties, OsError> {
+    fn load(&self, name: &str) -> Result<UnitProperties, OsError> {
         match self.proxy.call::<_, _, OwnedObjectPath>("LoadUnit", &(name,)) {
             Ok(path) => self.properties(&path, UNIT),
-            Err(zbus::Error::MethodError(..)) => Ok(Properties(HashMap::new())),
+            Err(zbus::Error::MethodError(..)) => Ok(UnitProperties(HashMap::new())),
             Err(error) => Err(failed(error)),
         }
     }
@@ -395,9 +395,9 @@ impl Manager {
         Ok(timers)
     }
 
-    fn properties(&self, path: &OwnedObjectPath, interface: &str) -> Result<Properties, OsError> {
+    fn properties(&self, path: &OwnedObjectPath, interface: &str) -> Result<UnitProperties, OsError> {
         let proxy = Proxy::new(&self.connection, SYSTEMD, path, "org.freedesktop.DBus.Properties").map_err(failed)?;
-        Ok(Properties(proxy.call("GetAll", &(interface,)).map_err(failed)?))
+        Ok(UnitProperties(proxy.call("GetAll", &(interface,)).map_err(failed)?))
     }
 }
 
@@ -432,9 +432,9 @@ fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
     }
 }
 
-struct Properties(HashMap<String, OwnedValue>);
+struct UnitProperties(HashMap<String, OwnedValue>);
 
-impl Properties {
+impl UnitProperties {
     /// Returns the own name of the unit with this name.
     fn own(&self, name: &str) -> String {
         Some(self.text("Id")).filter(|id| !id.is_empty()).unwrap_or_else(|| name.to_owned())

@@ -13,7 +13,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use rex_core::AbsPath;
 
 use crate::OsError;
-use crate::links::{Last, canonical};
+use crate::links::{FinalLink, canonical};
 
 /// The type of `/proc`, as in `statfs(2)`.
 const PROC: u64 = 0x9FA0;
@@ -58,7 +58,11 @@ fn is_link(status: &FileStat) -> bool {
 
 /// Checks whether the way crosses a magic link: any link in a `/proc`, except in its top directory, which contains
 /// `self` and its like.
-pub(super) fn magic(path: &AbsPath, last: Last, read_link: impl Fn(&AbsPath) -> io::Result<Option<Vec<u8>>>) -> bool {
+pub(super) fn magic(
+    path: &AbsPath,
+    last: FinalLink,
+    read_link: impl Fn(&AbsPath) -> io::Result<Option<Vec<u8>>>,
+) -> bool {
     let mut magic = false;
     let found: Result<_, OsError> = canonical(path, last, |name| {
         let target = read_link(name)?;
@@ -166,13 +170,13 @@ mod tests {
             Err(Errno::EINVAL) => Ok(None),
             Err(error) => Err(io::Error::from(error)),
         };
-        let is_magic = |name: &str| magic(&AbsPath::parse(name).unwrap(), Last::Cross, read_link);
+        let is_magic = |name: &str| magic(&AbsPath::parse(name).unwrap(), FinalLink::Cross, read_link);
         for name in ["/proc/self/exe", "/proc/self/root/etc", "/proc/thread-self/cwd", "/proc/self/fd/0"] {
             assert!(is_magic(name), "{name}");
         }
         for name in ["/proc/self/status", "/proc/mounts", "/proc/net", "/etc/hostname"] {
             assert!(!is_magic(name), "{name}");
         }
-        assert!(!magic(&AbsPath::parse("/proc/self/exe").unwrap(), Last::Keep, read_link));
+        assert!(!magic(&AbsPath::parse("/proc/self/exe").unwrap(), FinalLink::Keep, read_link));
     }
 }

@@ -18,18 +18,18 @@ use nix::sys::signal::kill;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Pid, fchdir};
 use rex_core::action::sys;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::{AbsPath, Budget, Code, Error, Grant};
 
 use super::{accounts, resolve, tool};
-use crate::links::Last;
+use crate::links::FinalLink;
 use crate::os::{Mount, OsError, System, SystemFile};
 use crate::proc::unescape;
 
 /// The machine that this process runs on.
-pub(super) struct Own;
+pub(super) struct LocalSystem;
 
-impl System for Own {
+impl System for LocalSystem {
     fn disk(&self, _: Grant<sys::Disk>, _: &Budget) -> Result<Vec<Mount>, OsError> {
         let table = table()?;
         // Of several mounts on one directory, only the last is visible.
@@ -83,7 +83,8 @@ impl System for Own {
                 .map_err(|_| OsError::Refused("its path is none"))
         };
         let read = |file: &str| -> Result<String, OsError> {
-            let mut file = File::from(resolve::open(&path(file)?, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?);
+            let mut file =
+                File::from(resolve::open(&path(file)?, OFlag::O_RDONLY | OFlag::O_CLOEXEC, FinalLink::Cross)?);
             let mut text = String::new();
             file.read_to_string(&mut text)?;
             Ok(text)
@@ -215,8 +216,8 @@ impl System for Own {
 /// a link. So later changes to the other parts have no effect; in tests, `then` makes one.
 fn unmount(path: &AbsPath, then: impl FnOnce()) -> Result<(), OsError> {
     // Fails if the path is missing, and reports the name behind a link at its end.
-    drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Last::Cross)?);
-    let Some((parent, name)) = resolve::open_parent(path, Last::Cross)? else {
+    drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, FinalLink::Cross)?);
+    let Some((parent, name)) = resolve::open_parent(path, FinalLink::Cross)? else {
         return Err(OsError::Refused("the root of all files stays mounted"));
     };
     then();
@@ -253,17 +254,17 @@ const GROUP_FILES: &[&str] = &[
 ];
 
 /// Returns the value of a parameter, with U+FFFD for what is not UTF-8.
-fn read_parameter(name: &Parameter) -> Result<String, OsError> {
+fn read_parameter(name: &KernelParameter) -> Result<String, OsError> {
     let mut bytes = Vec::new();
     parameter(name, OFlag::O_RDONLY)?.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parameter(parameter: &Parameter, flags: OFlag) -> Result<File, OsError> {
+fn parameter(parameter: &KernelParameter, flags: OFlag) -> Result<File, OsError> {
     let parts: Vec<_> = parameter.parts().collect();
     let path = AbsPath::parse(&format!("{PARAMETERS}/{}", parts.join("/")));
     let path = path.map_err(|_| OsError::Refused("its name is none"))?;
-    match resolve::open(&path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Last::Cross) {
+    match resolve::open(&path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, FinalLink::Cross) {
         Ok(file) if super::open::is_directory(&file) => Err(OsError::Refused("it holds other parameters")),
         Ok(file) => Ok(File::from(file)),
         // No parameter is reached through a link.

@@ -8,22 +8,22 @@ use std::time::Instant;
 use nix::fcntl::OFlag;
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
-use rex_core::{AbsPath, Action, Budget, Extent, Place, Reach};
+use rex_core::{AbsPath, Action, Budget, Extent, Reach, ReachPlace};
 
-use super::confine::{Bounds, Program};
+use super::confine::{ProgramStart, WorkerBounds};
 use super::{resolve, run};
-use crate::links::Last;
-use crate::os::{OsError, Start};
+use crate::links::FinalLink;
+use crate::os::{OsError, StartOptions};
 
 /// Returns the output of a program that may read these places and nothing else. A missing program is an
 /// [`OsError::Io`].
 pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget: &Budget) -> Result<String, OsError> {
     let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is none"))?;
-    let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?;
+    let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, FinalLink::Cross)?;
     let words: Vec<&OsStr> = std::iter::once(&program).chain(arguments).map(OsStr::new).collect();
-    let places = Extent::Within(places.iter().map(|path| Place::Below((*path).to_owned())).collect());
+    let places = Extent::Within(places.iter().map(|path| ReachPlace::Below((*path).to_owned())).collect());
     let reach = Reach::new(vec![(fs::Read::SPEC, places.clone()), (fs::List::SPEC, places)]);
-    let program = Program {
+    let program = ProgramStart {
         file: &file,
         arguments: &words,
         environment: &[(OsStr::new("LC_ALL"), OsStr::new("C.UTF-8"))],
@@ -34,9 +34,9 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
         user: None,
         processes: false,
     };
-    let running = program.start(&reach, &Bounds::default())?;
+    let running = program.start(&reach, &WorkerBounds::default())?;
     let remaining = budget.remaining();
-    let start = Start {
+    let start = StartOptions {
         stdin: None,
         output_bytes: budget.limits().file_bytes,
         timeout_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),

@@ -13,7 +13,7 @@ use crate::os::OsError;
 
 /// The names in the section `[Install]` of a unit.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Install {
+pub(super) struct InstallSection {
     /// Units that are enabled and disabled with it.
     pub(super) also: BTreeSet<String>,
     /// Names that it takes.
@@ -22,7 +22,7 @@ pub(super) struct Install {
 
 /// Reads the files of a unit in these directories, and the files in `besides`. This includes files that the manager
 /// ignores in favor of others: to request a unit too many does no harm.
-pub(super) fn install(name: &str, directories: &[String], besides: &[String]) -> Result<Install, OsError> {
+pub(super) fn install(name: &str, directories: &[String], besides: &[String]) -> Result<InstallSection, OsError> {
     let mut files: BTreeSet<PathBuf> = besides.iter().map(PathBuf::from).collect();
     for directory in directories.iter().map(Path::new) {
         for name in names(name) {
@@ -39,7 +39,7 @@ pub(super) fn install(name: &str, directories: &[String], besides: &[String]) ->
             }
         }
     }
-    let mut install = Install::default();
+    let mut install = InstallSection::default();
     for file in files {
         match fs::read(&file) {
             Ok(text) => install.read(name, &String::from_utf8_lossy(&text))?,
@@ -70,7 +70,7 @@ fn names(name: &str) -> BTreeSet<String> {
     names
 }
 
-impl Install {
+impl InstallSection {
     /// Adds the names of another one.
     pub(super) fn extend(&mut self, other: Self) {
         self.also.extend(other.also);

@@ -25,12 +25,12 @@ use rustix::process::set_parent_process_death_signal;
 #[derive(Debug)]
 pub struct Worker {
     pid: Pid,
-    ended: Option<Ending>,
+    ended: Option<WorkerEnding>,
 }
 
 /// The end of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum WorkerEnding {
     /// An exit with this status.
     Exited(i32),
     /// A kill by this signal.
@@ -93,14 +93,14 @@ impl Worker {
     ///
     /// # Errors
     /// If the system cannot wait for it.
-    pub fn wait(&mut self) -> io::Result<Ending> {
+    pub fn wait(&mut self) -> io::Result<WorkerEnding> {
         loop {
             if let Some(ending) = self.ended {
                 return Ok(ending);
             }
             match waitpid(self.pid, None) {
-                Ok(WaitStatus::Exited(_, status)) => self.ended = Some(Ending::Exited(status)),
-                Ok(WaitStatus::Signaled(_, signal, _)) => self.ended = Some(Ending::Killed(signal.as_str())),
+                Ok(WaitStatus::Exited(_, status)) => self.ended = Some(WorkerEnding::Exited(status)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => self.ended = Some(WorkerEnding::Killed(signal.as_str())),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }

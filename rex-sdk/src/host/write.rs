@@ -21,7 +21,7 @@ use super::change::NEW_FILE;
 use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, crossed, open_entry, open_parent};
 use super::{HostOptions, kernel};
-use crate::links::Last;
+use crate::links::FinalLink;
 use crate::os::{EntryKind, OsError, WriteOptions};
 
 const CHUNK: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub(super) fn replace(
 ) -> Result<u64, OsError> {
     let path = grant.resource();
     // A file that must be new is not looked for behind a link: the link has the name already.
-    let last = if options.new { Last::Keep } else { Last::Cross };
+    let last = if options.new { FinalLink::Keep } else { FinalLink::Cross };
     let Some((parent, name)) = open_parent(path, last)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
     };
@@ -51,7 +51,7 @@ pub(super) fn replace(
         Some(like) => new_mode(&parent, like)?,
         None => NEW_FILE,
     };
-    let temporary = Temporary::create(&parent, name, mode).map_err(|error| kernel::told(error, path))?;
+    let temporary = TemporaryFile::create(&parent, name, mode).map_err(|error| kernel::told(error, path))?;
     if let Some(like) = options.like {
         bind(&temporary.file, like)?;
     }
@@ -119,14 +119,14 @@ fn copy(contents: &mut dyn io::Read, mut file: &File, max: i64) -> Result<u64, O
 }
 
 /// A file that is removed unless it is renamed.
-struct Temporary<'d> {
+struct TemporaryFile<'d> {
     parent: &'d OwnedFd,
     name: String,
     file: File,
     renamed: bool,
 }
 
-impl<'d> Temporary<'d> {
+impl<'d> TemporaryFile<'d> {
     fn create(parent: &'d OwnedFd, name: &str, mode: Mode) -> Result<Self, OsError> {
         const MAX_TRIES: usize = 16;
         const FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
@@ -149,7 +149,7 @@ impl<'d> Temporary<'d> {
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for TemporaryFile<'_> {
     fn drop(&mut self) {
         if !self.renamed {
             // Cannot be reported: the error that led here is being returned.

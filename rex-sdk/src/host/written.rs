@@ -14,9 +14,9 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rex_core::Error;
 use rex_core::limits::exhausted;
 
-use super::confine::{Running, User};
+use super::confine::{ProgramUser, RunningProgram};
 use crate::os::OsError;
-use crate::pid::{self, Stat};
+use crate::pid::{self, ProcessStat};
 
 /// Interval between looks at the count, if much more may be written.
 const SELDOM: Duration = Duration::from_millis(50);
@@ -28,20 +28,25 @@ const FAST: u64 = 2_000_000;
 const SHARE: u32 = 20;
 
 /// The limit of a program's writes, and their count.
-pub(super) struct Written {
+pub(super) struct WriteLimit {
     leader: u32,
     counts: File,
     /// The user that it runs as, if not that of this process.
-    user: Option<User>,
+    user: Option<ProgramUser>,
     processes: bool,
     most: u64,
     bytes: u64,
     next: Instant,
 }
 
-impl Written {
+impl WriteLimit {
     /// Creates the count of a program that has just started. If it may make `processes`, those of its group count, too.
-    pub(super) fn new(running: &mut Running, user: Option<User>, processes: bool, most: u64) -> io::Result<Self> {
+    pub(super) fn new(
+        running: &mut RunningProgram,
+        user: Option<ProgramUser>,
+        processes: bool,
+        most: u64,
+    ) -> io::Result<Self> {
         let (leader, counts) = (running.child().id(), running.counts()?);
         Ok(Self { leader, counts, user, processes, most, bytes: 0, next: Instant::now() })
     }
@@ -126,7 +131,7 @@ impl Written {
 }
 
 /// Returns the kernel's status of a process, if it exists.
-fn stat(pid: u32) -> Option<Stat> {
+fn stat(pid: u32) -> Option<ProcessStat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    Stat::parse(&String::from_utf8_lossy(&text))
+    ProcessStat::parse(&String::from_utf8_lossy(&text))
 }

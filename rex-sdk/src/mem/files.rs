@@ -8,20 +8,20 @@ use rex_core::{AbsPath, Budget, Grant, Timestamp};
 
 use super::MemOs;
 use super::handles::{MemDirectory, MemSource, MemTaken};
-use super::tree::{Body, Contents, Entries, Node, Tree, Xattrs};
-use crate::links::Last;
+use super::tree::{FileContents, FileTree, NodeBody, TreeEntries, TreeNode, Xattrs};
+use crate::links::FinalLink;
 use crate::os::{
-    Access, DirEntry, Directory, EntryKind, Files, Held, Metadata, Opened, OsError, Places, Source, Taken,
-    WriteOptions, demand_permission,
+    DirEntry, Directory, EntryKind, FileAccess, Files, LinkSource, Metadata, OpenDescriptor, OsError, Places,
+    RenameSource, Source, WriteOptions, demand_permission,
 };
 
 /// No process is confined here.
 impl Places for MemOs {
-    fn open_file(&self, _: Grant<fs::Read>, _: &Budget) -> Result<Opened, OsError> {
+    fn open_file(&self, _: Grant<fs::Read>, _: &Budget) -> Result<OpenDescriptor, OsError> {
         Err(OsError::Refused("there are no descriptors in memory"))
     }
 
-    fn open_directory(&self, _: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
+    fn open_directory(&self, _: Grant<fs::List>, _: &Budget) -> Result<OpenDescriptor, OsError> {
         Err(OsError::Refused("there are no descriptors in memory"))
     }
 
@@ -41,22 +41,22 @@ impl Files for MemOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
         self.count();
         let tree = self.tree();
-        let node = tree.find(grant.resource(), Last::Cross)?;
+        let node = tree.find(grant.resource(), FinalLink::Cross)?;
         match &node.body {
-            Body::File(Contents::Here(bytes)) => {
+            NodeBody::File(FileContents::Here(bytes)) => {
                 Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id, access: node.access() }))
             }
-            Body::File(Contents::Below { .. }) => Err(OsError::Refused("its contents are not in memory")),
+            NodeBody::File(FileContents::Below { .. }) => Err(OsError::Refused("its contents are not in memory")),
             body => Err(OsError::WrongKind(kind(body))),
         }
     }
 
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError> {
         self.count();
-        match &self.tree().find(grant.resource(), Last::Cross)?.body {
-            Body::Directory(entries) if entries.len() as u64 > max => Err(OsError::TooMany(max)),
-            Body::Directory(entries) => {
-                let entry = |(name, node): (&Vec<u8>, &Node)| DirEntry { name: name.clone(), kind: node.kind() };
+        match &self.tree().find(grant.resource(), FinalLink::Cross)?.body {
+            NodeBody::Directory(entries) if entries.len() as u64 > max => Err(OsError::TooMany(max)),
+            NodeBody::Directory(entries) => {
+                let entry = |(name, node): (&Vec<u8>, &TreeNode)| DirEntry { name: name.clone(), kind: node.kind() };
                 Ok(entries.iter().map(entry).collect())
             }
             _ => Err(failed(io::ErrorKind::NotADirectory)),
@@ -83,7 +83,7 @@ impl Files for MemOs {
     ) -> Result<u64, OsError> {
         self.count();
         let (path, max) = (grant.resource(), grant.action().bytes);
-        let last = if options.new { Last::Keep } else { Last::Cross };
+        let last = if options.new { FinalLink::Keep } else { FinalLink::Cross };
         destination(&mut self.tree(), path, last, options)?;
         let mut bytes = Vec::new();
         // Without locking the tree: the contents may come from another of its files.
@@ -91,7 +91,7 @@ impl Files for MemOs {
         if i64::try_from(bytes.len()).is_ok_and(|count| count <= max) {
             let count = bytes.len() as u64;
             let mut tree = self.tree();
-            let mut file = tree.node(Body::File(bytes.into()));
+            let mut file = tree.node(NodeBody::File(bytes.into()));
             let entries = tree.parent(path, last)?;
             match entries.get(&*path.name_bytes()) {
                 Some(old) => file.take_over(old),
@@ -116,10 +116,10 @@ impl Files for MemOs {
             return Err(OsError::TooMuch(max));
         }
         let mut tree = self.tree();
-        match tree.find(path, Last::Cross) {
+        match tree.find(path, FinalLink::Cross) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                let file = tree.node(Body::File(bytes.to_vec().into()));
-                match tree.parent(path, Last::Cross)?.entry(path.name_bytes().into_owned()) {
+                let file = tree.node(NodeBody::File(bytes.to_vec().into()));
+                match tree.parent(path, FinalLink::Cross)?.entry(path.name_bytes().into_owned()) {
                     Entry::Vacant(free) => free.insert(file),
                     // The name is a link that leads through something missing.
                     Entry::Occupied(_) => return Err(error.into()),
@@ -128,7 +128,7 @@ impl Files for MemOs {
             }
             Err(error) => Err(error),
             Ok(_) => tree.change(path, |node| match &mut node.body {
-                Body::File(contents) => {
+                NodeBody::File(contents) => {
                     contents.append(bytes);
                     Ok(())
                 }
@@ -137,15 +137,15 @@ impl Files for MemOs {
         }
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<FileAccess>) -> Result<(), OsError> {
         self.count();
         let path = grant.resource();
         let mut tree = self.tree();
-        let mut directory = tree.node(Body::Directory(Entries::new()));
+        let mut directory = tree.node(NodeBody::Directory(TreeEntries::new()));
         if let Some(like) = like {
-            directory.bind(Access { mode: like.mode | 0o700, ..like });
+            directory.bind(FileAccess { mode: like.mode | 0o700, ..like });
         }
-        let entries = tree.parent(path, Last::Keep)?;
+        let entries = tree.parent(path, FinalLink::Keep)?;
         if path.is_root() || entries.contains_key(&*path.name_bytes()) {
             return Err(failed(io::ErrorKind::AlreadyExists));
         }
@@ -156,7 +156,7 @@ impl Files for MemOs {
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
         self.count();
         self.remove_if(grant.resource(), |body| match body {
-            Body::Directory(_) => Err(io::ErrorKind::IsADirectory),
+            NodeBody::Directory(_) => Err(io::ErrorKind::IsADirectory),
             _ => Ok(()),
         })
     }
@@ -164,19 +164,19 @@ impl Files for MemOs {
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
         self.count();
         self.remove_if(grant.resource(), |body| match body {
-            Body::Directory(entries) if entries.is_empty() => Ok(()),
-            Body::Directory(_) => Err(io::ErrorKind::DirectoryNotEmpty),
+            NodeBody::Directory(entries) if entries.is_empty() => Ok(()),
+            NodeBody::Directory(_) => Err(io::ErrorKind::DirectoryNotEmpty),
             _ => Err(io::ErrorKind::NotADirectory),
         })
     }
 
-    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError> {
+    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn RenameSource>, OsError> {
         self.count();
         let from = grant.resource().clone();
         let tree = self.tree();
-        let node = tree.find(&from, Last::Keep)?;
+        let node = tree.find(&from, FinalLink::Keep)?;
         match &node.body {
-            Body::File(contents) => Ok(Box::new(MemTaken {
+            NodeBody::File(contents) => Ok(Box::new(MemTaken {
                 tree: self.tree.clone(),
                 calls: self.calls.clone(),
                 size: contents.size(),
@@ -190,8 +190,8 @@ impl Files for MemOs {
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         let bytes = usize::try_from(grant.action().bytes);
         let bytes = bytes.map_err(|_| OsError::Refused("no file is shorter than empty"))?;
-        self.change(grant.resource(), Last::Cross, |node| match &mut node.body {
-            Body::File(contents) => {
+        self.change(grant.resource(), FinalLink::Cross, |node| match &mut node.body {
+            NodeBody::File(contents) => {
                 let growth = (bytes as u64).saturating_sub(contents.size());
                 if growth <= room {
                     contents.resize(bytes);
@@ -204,16 +204,16 @@ impl Files for MemOs {
 
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {
         let path = grant.resource();
-        let set = |node: &mut Node| {
+        let set = |node: &mut TreeNode| {
             node.modified = time;
             Ok(())
         };
-        match self.change(path, Last::Cross, set) {
+        match self.change(path, FinalLink::Cross, set) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && create => {
                 let mut tree = self.tree();
-                let mut file = tree.node(Body::File(Contents::default()));
+                let mut file = tree.node(NodeBody::File(FileContents::default()));
                 file.modified = time;
-                match tree.parent(path, Last::Cross)?.entry(path.name_bytes().into_owned()) {
+                match tree.parent(path, FinalLink::Cross)?.entry(path.name_bytes().into_owned()) {
                     Entry::Vacant(free) => drop(free.insert(file)),
                     Entry::Occupied(_) => return Err(error.into()),
                 }
@@ -226,7 +226,7 @@ impl Files for MemOs {
     fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError> {
         let mode = u32::try_from(grant.action().mode).ok().filter(|mode| *mode <= 0o7777);
         let mode = mode.ok_or(OsError::Refused("permission bits are at most 07777"))?;
-        self.change(grant.resource(), Last::Cross, |node| {
+        self.change(grant.resource(), FinalLink::Cross, |node| {
             node.mode = mode;
             Ok(())
         })
@@ -234,7 +234,7 @@ impl Files for MemOs {
 
     fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError> {
         let (uid, gid) = (u32::try_from(grant.action().uid).ok(), u32::try_from(grant.action().gid).ok());
-        self.change(grant.resource(), Last::Keep, |node| {
+        self.change(grant.resource(), FinalLink::Keep, |node| {
             node.uid = uid.unwrap_or(node.uid);
             node.gid = gid.unwrap_or(node.gid);
             Ok(())
@@ -245,8 +245,8 @@ impl Files for MemOs {
         self.count();
         let path = grant.resource();
         let mut tree = self.tree();
-        let link = tree.node(Body::Link(grant.action().target.clone().into_bytes()));
-        let entries = tree.parent(path, Last::Keep)?;
+        let link = tree.node(NodeBody::Link(grant.action().target.clone().into_bytes()));
+        let entries = tree.parent(path, FinalLink::Keep)?;
         if path.is_root() || entries.contains_key(&*path.name_bytes()) {
             return Err(failed(io::ErrorKind::AlreadyExists));
         }
@@ -254,13 +254,13 @@ impl Files for MemOs {
         Ok(())
     }
 
-    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError> {
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn LinkSource>, OsError> {
         self.count();
         let from = grant.resource().clone();
         let tree = self.tree();
-        let node = tree.find(&from, Last::Keep)?;
+        let node = tree.find(&from, FinalLink::Keep)?;
         match &node.body {
-            Body::File(contents) => Ok(Box::new(MemTaken {
+            NodeBody::File(contents) => Ok(Box::new(MemTaken {
                 tree: self.tree.clone(),
                 calls: self.calls.clone(),
                 size: contents.size(),
@@ -303,8 +303,8 @@ impl MemOs {
     fn change<T>(
         &self,
         path: &AbsPath,
-        last: Last,
-        work: impl FnOnce(&mut Node) -> Result<T, OsError>,
+        last: FinalLink,
+        work: impl FnOnce(&mut TreeNode) -> Result<T, OsError>,
     ) -> Result<T, OsError> {
         self.count();
         let mut tree = self.tree();
@@ -318,18 +318,18 @@ impl MemOs {
         path: &AbsPath,
         work: impl FnOnce(&mut Xattrs) -> Result<T, OsError>,
     ) -> Result<T, OsError> {
-        self.change(path, Last::Cross, |node| match node.body {
-            Body::Special(kind) => Err(OsError::WrongKind(kind)),
+        self.change(path, FinalLink::Cross, |node| match node.body {
+            NodeBody::Special(kind) => Err(OsError::WrongKind(kind)),
             _ => work(&mut node.xattrs),
         })
     }
 
-    fn remove_if(&self, path: &AbsPath, may: fn(&Body) -> Result<(), io::ErrorKind>) -> Result<(), OsError> {
+    fn remove_if(&self, path: &AbsPath, may: fn(&NodeBody) -> Result<(), io::ErrorKind>) -> Result<(), OsError> {
         if path.is_root() {
             return Err(failed(io::ErrorKind::ResourceBusy));
         }
         let mut tree = self.tree();
-        let entries = tree.parent(path, Last::Keep)?;
+        let entries = tree.parent(path, FinalLink::Keep)?;
         let node = entries.get(&*path.name_bytes()).ok_or_else(|| failed(io::ErrorKind::NotFound))?;
         may(&node.body).map_err(failed)?;
         entries.remove(&*path.name_bytes());
@@ -338,25 +338,30 @@ impl MemOs {
 }
 
 /// Checks that a name is free or that of a regular file. Anything else may not be replaced.
-pub(super) fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: WriteOptions) -> Result<(), OsError> {
+pub(super) fn destination(
+    tree: &mut FileTree,
+    path: &AbsPath,
+    last: FinalLink,
+    options: WriteOptions,
+) -> Result<(), OsError> {
     if path.is_root() {
         return Err(OsError::WrongKind(EntryKind::Directory));
     }
     match tree.parent(path, last)?.get(&*path.name_bytes()) {
         None => Ok(()),
         Some(_) if options.new => Err(failed(io::ErrorKind::AlreadyExists)),
-        Some(Node { body: Body::File(_), .. }) => Ok(()),
-        Some(Node { body: Body::Link(_), .. }) if last == Last::Cross => Err(tree.crossed(path, last)),
+        Some(TreeNode { body: NodeBody::File(_), .. }) => Ok(()),
+        Some(TreeNode { body: NodeBody::Link(_), .. }) if last == FinalLink::Cross => Err(tree.crossed(path, last)),
         Some(node) => Err(OsError::WrongKind(node.kind())),
     }
 }
 
-pub(super) fn kind(body: &Body) -> EntryKind {
+pub(super) fn kind(body: &NodeBody) -> EntryKind {
     match body {
-        Body::File(_) => EntryKind::File,
-        Body::Directory(_) => EntryKind::Directory,
-        Body::Link(_) => EntryKind::Symlink,
-        Body::Special(kind) => *kind,
+        NodeBody::File(_) => EntryKind::File,
+        NodeBody::Directory(_) => EntryKind::Directory,
+        NodeBody::Link(_) => EntryKind::Symlink,
+        NodeBody::Special(kind) => *kind,
     }
 }
 

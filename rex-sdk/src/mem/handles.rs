@@ -8,16 +8,18 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
 use super::files::destination;
-use super::tree::{Body, Node, Tree};
-use crate::links::Last;
-use crate::os::{Access, DirEntry, Directory, Held, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
+use super::tree::{FileTree, NodeBody, TreeNode};
+use crate::links::FinalLink;
+use crate::os::{
+    DirEntry, Directory, FileAccess, LinkSource, Metadata, OsError, RenameSource, Source, SourceState, WriteOptions,
+};
 
 /// A file as it was when it was opened.
 pub(super) struct MemSource {
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) at: u64,
     pub(super) id: u64,
-    pub(super) access: Access,
+    pub(super) access: FileAccess,
 }
 
 impl Read for MemSource {
@@ -53,7 +55,7 @@ impl Source for MemSource {
 }
 
 pub(super) struct MemDirectory {
-    pub(super) tree: Arc<Mutex<Tree>>,
+    pub(super) tree: Arc<Mutex<FileTree>>,
     pub(super) calls: Arc<AtomicU64>,
     pub(super) path: AbsPath,
     pub(super) entries: Vec<DirEntry>,
@@ -68,7 +70,7 @@ impl Directory for MemDirectory {
         std::mem::take(&mut self.entries)
     }
 
-    fn access(&self) -> Result<Access, OsError> {
+    fn access(&self) -> Result<FileAccess, OsError> {
         let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(tree.get(&self.path)?.access())
     }
@@ -83,7 +85,7 @@ impl Directory for MemDirectory {
     }
 }
 
-impl Held for MemTaken {
+impl LinkSource for MemTaken {
     fn size(&self) -> u64 {
         self.size
     }
@@ -92,9 +94,9 @@ impl Held for MemTaken {
         self.calls.fetch_add(1, Relaxed);
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         let new = WriteOptions { new: true, ..WriteOptions::default() };
-        destination(&mut tree, to.resource(), Last::Keep, new)?;
+        destination(&mut tree, to.resource(), FinalLink::Keep, new)?;
         let file = match tree.get(&self.from) {
-            Ok(node @ Node { id, body: Body::File(_), .. }) if *id == self.id => node.clone(),
+            Ok(node @ TreeNode { id, body: NodeBody::File(_), .. }) if *id == self.id => node.clone(),
             _ => return Err(OsError::Changed),
         };
         tree.link(file, to.resource())
@@ -102,14 +104,14 @@ impl Held for MemTaken {
 }
 
 pub(super) struct MemTaken {
-    pub(super) tree: Arc<Mutex<Tree>>,
+    pub(super) tree: Arc<Mutex<FileTree>>,
     pub(super) calls: Arc<AtomicU64>,
     pub(super) from: AbsPath,
     pub(super) id: u64,
     pub(super) size: u64,
 }
 
-impl Taken for MemTaken {
+impl RenameSource for MemTaken {
     fn size(&self) -> u64 {
         self.size
     }
@@ -117,9 +119,9 @@ impl Taken for MemTaken {
     fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
         self.calls.fetch_add(1, Relaxed);
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        destination(&mut tree, to.resource(), Last::Keep, options)?;
+        destination(&mut tree, to.resource(), FinalLink::Keep, options)?;
         match tree.get(&self.from) {
-            Ok(Node { id, body: Body::File(contents), .. }) if *id == self.id => {
+            Ok(TreeNode { id, body: NodeBody::File(contents), .. }) if *id == self.id => {
                 if i64::try_from(contents.size()).map_or(true, |size| size > to.action().bytes) {
                     return Err(OsError::TooMuch(to.action().bytes));
                 }
@@ -129,9 +131,9 @@ impl Taken for MemTaken {
         if tree.get(to.resource()).is_ok_and(|replaced| replaced.id == self.id && tree.links(replaced) > 1) {
             return Err(OsError::Refused(crate::os::SAME_FILE));
         }
-        let taken = tree.parent(&self.from, Last::Keep)?.remove(&*self.from.name_bytes());
+        let taken = tree.parent(&self.from, FinalLink::Keep)?.remove(&*self.from.name_bytes());
         let node = taken.ok_or(OsError::Changed)?;
-        tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
+        tree.parent(to.resource(), FinalLink::Keep)?.insert(to.resource().name().into(), node);
         Ok(())
     }
 }

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rex_core::{AbsPath, Timestamp};
 
 use crate::os::{EntryKind, Os};
-pub use processes::Behaviour;
-use tree::{Body, Contents, Entries, Tree};
+pub use processes::ProgramBehavior;
+use tree::{FileContents, FileTree, NodeBody, TreeEntries};
 
 /// The time when everything was made, in every world in memory: 2026-03-02T12:00:00Z.
 pub(crate) const EPOCH: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
@@ -59,15 +59,15 @@ fn archive() -> Vec<u8> {
 /// ```
 #[derive(Debug)]
 pub struct MemOs {
-    tree: Arc<Mutex<Tree>>,
+    tree: Arc<Mutex<FileTree>>,
     calls: Arc<AtomicU64>,
-    pub(crate) units: Mutex<services::Units>,
-    processes: Mutex<processes::Table>,
+    pub(crate) units: Mutex<services::MemUnits>,
+    processes: Mutex<processes::ProcessTable>,
     parameters: Mutex<BTreeMap<String, String>>,
     hides_processes: bool,
     /// Users and groups, as `/etc/passwd` and `/etc/group` list them.
     accounts: [String; 2],
-    hosts: Mutex<network::Hosts>,
+    hosts: Mutex<network::MemHosts>,
 }
 
 impl Os for MemOs {}
@@ -83,7 +83,7 @@ impl MemOs {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            tree: Arc::new(Mutex::new(Tree::new())),
+            tree: Arc::new(Mutex::new(FileTree::new())),
             calls: Arc::default(),
             units: Mutex::default(),
             processes: Mutex::default(),
@@ -136,7 +136,7 @@ impl MemOs {
     /// If the path is not absolute, is the root, or leads through something other than a directory.
     #[must_use]
     pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
-        self.put(path, Body::File(contents.as_ref().to_vec().into()))
+        self.put(path, NodeBody::File(contents.as_ref().to_vec().into()))
     }
 
     /// Adds an empty directory.
@@ -145,7 +145,7 @@ impl MemOs {
     /// As [`MemOs::file`].
     #[must_use]
     pub fn dir(self, path: &str) -> Self {
-        self.put(path, Body::Directory(Entries::new()))
+        self.put(path, NodeBody::Directory(TreeEntries::new()))
     }
 
     /// Adds a symbolic link.
@@ -154,7 +154,7 @@ impl MemOs {
     /// As [`MemOs::file`].
     #[must_use]
     pub fn link(self, path: &str, target: impl AsRef<[u8]>) -> Self {
-        self.put(path, Body::Link(target.as_ref().to_vec()))
+        self.put(path, NodeBody::Link(target.as_ref().to_vec()))
     }
 
     /// Adds a pipe, a socket or a device.
@@ -163,7 +163,7 @@ impl MemOs {
     /// As [`MemOs::file`].
     #[must_use]
     pub fn special(self, path: &str, kind: EntryKind) -> Self {
-        self.put(path, Body::Special(kind))
+        self.put(path, NodeBody::Special(kind))
     }
 
     /// Adds an empty file to `dir` with a name that is not UTF-8, or that a path cannot contain for another reason.
@@ -173,9 +173,9 @@ impl MemOs {
     #[must_use]
     pub fn raw_name(self, dir: &str, name: &[u8]) -> Self {
         let mut tree = self.tree();
-        let file = tree.node(Body::File(Contents::default()));
+        let file = tree.node(NodeBody::File(FileContents::default()));
         let put = AbsPath::parse(dir).ok().and_then(|path| match &mut tree.get_mut(&path).ok()?.body {
-            Body::Directory(entries) => Some(entries.insert(name.to_vec(), file)),
+            NodeBody::Directory(entries) => Some(entries.insert(name.to_vec(), file)),
             _ => None,
         });
         assert!(put.is_some(), "there is no directory `{dir}`");
@@ -215,7 +215,7 @@ impl MemOs {
     /// If the path does not exist.
     #[must_use]
     pub fn mounted(self, path: &str, device: u64) -> Self {
-        let mount = |node: &mut tree::Node| node.device = Some(device);
+        let mount = |node: &mut tree::TreeNode| node.device = Some(device);
         let known = AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(mount));
         assert!(known.is_some(), "there is no `{path}`");
         self
@@ -227,7 +227,7 @@ impl MemOs {
     /// If the path does not exist.
     #[must_use]
     pub fn xattr(self, path: &str, name: &str, value: &str) -> Self {
-        let set = |node: &mut tree::Node| drop(node.xattrs.insert(name.to_owned(), value.as_bytes().to_vec()));
+        let set = |node: &mut tree::TreeNode| drop(node.xattrs.insert(name.to_owned(), value.as_bytes().to_vec()));
         let known = AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(set));
         assert!(known.is_some(), "there is no `{path}`");
         self
@@ -243,7 +243,7 @@ impl MemOs {
     #[must_use]
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         match &self.tree().get(&AbsPath::parse(path).ok()?).ok()?.body {
-            Body::File(Contents::Here(bytes)) => Some(bytes.to_vec()),
+            NodeBody::File(FileContents::Here(bytes)) => Some(bytes.to_vec()),
             _ => None,
         }
     }
@@ -253,11 +253,11 @@ impl MemOs {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn tree(&self) -> MutexGuard<'_, Tree> {
+    pub(crate) fn tree(&self) -> MutexGuard<'_, FileTree> {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(self, path: &str, body: Body) -> Self {
+    fn put(self, path: &str, body: NodeBody) -> Self {
         let mut tree = self.tree();
         let node = tree.node(body);
         let put = AbsPath::parse(path).ok().filter(|path| !path.is_root()).and_then(|path| tree.put(&path, node));

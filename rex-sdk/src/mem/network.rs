@@ -28,7 +28,7 @@ const KEY: &[u8] = include_bytes!("example-key.der");
 
 /// Hosts by name, and raw answers of servers by URL.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hosts {
+pub(super) struct MemHosts {
     addresses: BTreeMap<String, Vec<IpAddr>>,
     pages: BTreeMap<String, Vec<u8>>,
 }
@@ -122,7 +122,8 @@ impl Network for MemOs {
             _ => return Err(io::Error::new(ErrorKind::ConnectionRefused, "connection refused").into()),
         };
         let scheme = if assumed || tls.is_some() { "https" } else { "http" };
-        let stream = Server { pages: hosts.pages.clone(), asked: Vec::new(), answer: Cursor::default(), tls, scheme };
+        let stream =
+            MemServer { pages: hosts.pages.clone(), asked: Vec::new(), answer: Cursor::default(), tls, scheme };
         let authorities = trusted.then(|| CERTIFICATE.to_owned());
         Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed })
     }
@@ -174,7 +175,7 @@ fn server() -> io::Result<Box<ServerConnection>> {
 }
 
 /// The other end of a connection: it answers one request with the page of that URL, and closes.
-struct Server {
+struct MemServer {
     pages: BTreeMap<String, Vec<u8>>,
     asked: Vec<u8>,
     answer: Cursor<Vec<u8>>,
@@ -182,7 +183,7 @@ struct Server {
     scheme: &'static str,
 }
 
-impl Server {
+impl MemServer {
     /// Returns the answer when all headers have arrived; what follows does not matter here.
     fn heard(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let before = self.asked.len();
@@ -200,7 +201,7 @@ impl Server {
     }
 }
 
-impl Write for Server {
+impl Write for MemServer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(mut tls) = self.tls.take() else {
             if let Some(answer) = self.heard(bytes) {
@@ -236,13 +237,13 @@ impl Write for Server {
     }
 }
 
-impl Read for Server {
+impl Read for MemServer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.answer.read(buffer)
     }
 }
 
-impl Stream for Server {
+impl Stream for MemServer {
     fn ready(&self, _: bool, _: Duration) -> io::Result<bool> {
         Ok(true)
     }

@@ -5,15 +5,17 @@ use std::io::{Error, ErrorKind};
 use std::sync::PoisonError;
 
 use rex_core::action::process;
-use rex_core::process::{Identity, Process, Program, Words};
+use rex_core::process::{Process, ProcessIdentity, Program, WordList};
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 
 use super::{EPOCH, MemOs};
-use crate::links::Last;
-use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted};
+use crate::links::FinalLink;
+use crate::os::{
+    FinishedProgram, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, StartOptions, permitted,
+};
 
 /// The behavior of a program in memory: its result for some arguments and standard input.
-pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
+pub type ProgramBehavior = fn(arguments: &WordList, stdin: Option<&str>) -> FinishedProgram;
 
 /// A process of a world in memory.
 #[derive(Debug, Clone)]
@@ -26,23 +28,23 @@ pub(crate) struct MemProcess {
 
 /// The processes of a world, and the programs that can be started in it.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct ProcessTable {
     processes: BTreeMap<u32, MemProcess>,
-    programs: BTreeMap<String, Acts>,
+    programs: BTreeMap<String, MemProgram>,
     reach: Option<Reach>,
 }
 
 /// The result of starting a program.
 #[derive(Debug, Clone)]
-enum Acts {
-    As(Behaviour),
-    Always(Box<Finished>),
+enum MemProgram {
+    As(ProgramBehavior),
+    Always(Box<FinishedProgram>),
 }
 
 impl MemOs {
     /// Adds a sleeping process with this command line, started by process 1.
     #[must_use]
-    pub fn process(self, pid: u32, identity: Identity, arguments: &[&str]) -> Self {
+    pub fn process(self, pid: u32, identity: ProcessIdentity, arguments: &[&str]) -> Self {
         let details = ProcessDetails {
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             directory: Some("/".to_owned()),
@@ -93,8 +95,8 @@ impl MemOs {
     /// # Panics
     /// As [`MemOs::file`].
     #[must_use]
-    pub fn program(self, path: &str, behaviour: Behaviour) -> Self {
-        self.acting(path, Acts::As(behaviour))
+    pub fn program(self, path: &str, behaviour: ProgramBehavior) -> Self {
+        self.acting(path, MemProgram::As(behaviour))
     }
 
     /// Adds a program that always has this result, whatever its input.
@@ -102,11 +104,11 @@ impl MemOs {
     /// # Panics
     /// As [`MemOs::file`].
     #[must_use]
-    pub fn program_ending(self, path: &str, finished: Finished) -> Self {
-        self.acting(path, Acts::Always(Box::new(finished)))
+    pub fn program_ending(self, path: &str, finished: FinishedProgram) -> Self {
+        self.acting(path, MemProgram::Always(Box::new(finished)))
     }
 
-    fn acting(self, path: &str, acts: Acts) -> Self {
+    fn acting(self, path: &str, acts: MemProgram) -> Self {
         self.with_processes(|table| table.programs.insert(path.to_owned(), acts));
         let world = self.file(path, super::PROGRAM);
         if let Ok(path) = AbsPath::parse(path)
@@ -125,7 +127,7 @@ impl MemOs {
     }
 
     pub(super) fn example_processes(self) -> Self {
-        let identity = |name: &str, exe: &str, user: &str, unit: &str| Identity {
+        let identity = |name: &str, exe: &str, user: &str, unit: &str| ProcessIdentity {
             name: name.to_owned(),
             exe: Some(exe.to_owned()),
             user: Some(user.to_owned()),
@@ -138,14 +140,14 @@ impl MemOs {
             .process(4243, nginx("www-data"), &["nginx: worker process"])
             .open_file(4243, 3, "/srv/app/logs/app.log")
             .open_file(4243, 4, "socket:[4711]")
-            .program("/usr/bin/echo", |arguments, _| Finished {
+            .program("/usr/bin/echo", |arguments, _| FinishedProgram {
                 status: Some(0),
                 stdout: arguments.as_slice().join(" ") + "\n",
-                ..Finished::default()
+                ..FinishedProgram::default()
             })
     }
 
-    fn with_processes<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    fn with_processes<T>(&self, work: impl FnOnce(&mut ProcessTable) -> T) -> T {
         work(&mut self.processes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -226,18 +228,18 @@ impl Processes for MemOs {
             other => other,
         }
     }
-    fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
+    fn run(&self, grant: Grant<process::Run>, start: StartOptions, _: &Budget) -> Result<FinishedProgram, OsError> {
         self.count();
         let Program { path, .. } = grant.resource();
         let (acts, reach) =
             self.with_processes(|table| (table.programs.get(path.as_str()).cloned(), table.reach.clone()));
         // A link to a program is followed as on the host: the caller asks again.
-        self.tree().find(path, Last::Cross).map(drop)?;
+        self.tree().find(path, FinalLink::Cross).map(drop)?;
         let acts = acts.ok_or_else(missing)?;
         permitted(&grant, reach.as_ref())?;
         Ok(match acts {
-            Acts::As(behaviour) => behaviour(&grant.action().arguments, start.stdin.as_deref()),
-            Acts::Always(finished) => *finished,
+            MemProgram::As(behaviour) => behaviour(&grant.action().arguments, start.stdin.as_deref()),
+            MemProgram::Always(finished) => *finished,
         })
     }
 }

@@ -13,14 +13,14 @@ use crate::os::{ALL_UNITS, LogQuery, OsError, Services, TimerStatus, UnitFileCha
 
 /// The units of a world in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Units {
+pub(crate) struct MemUnits {
     units: BTreeMap<String, UnitStatus>,
     aliases: BTreeMap<String, String>,
     enabled: BTreeSet<String>,
     also: BTreeMap<String, Vec<Unit>>,
 }
 
-impl Units {
+impl MemUnits {
     /// Returns the units that are enabled and disabled along with a unit.
     fn reached(&self, name: &str) -> Vec<Unit> {
         self.also.get(name).cloned().unwrap_or_default()
@@ -89,7 +89,7 @@ impl MemOs {
         world
     }
 
-    fn with_units<T>(&self, work: impl FnOnce(&mut Units) -> T) -> T {
+    fn with_units<T>(&self, work: impl FnOnce(&mut MemUnits) -> T) -> T {
         work(&mut self.units.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -2,15 +2,15 @@
 
 use rex_core::action::{fs, sys};
 use rex_core::resource::Host;
-use rex_core::{AbsPath, Error, Need, Width};
+use rex_core::{AbsPath, Error, Need, NeedWidth};
 
-use super::Needs;
+use super::CallNeeds;
 use crate::os::{ANY_MODE, is_permission};
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     /// Adds the needs of operations that make one file from another.
     pub(super) fn files(&mut self, name: &str) -> Result<bool, Error> {
-        use Width::This;
+        use NeedWidth::This;
         match name.split_once("::").unwrap_or_default() {
             ("fs", "copy") => {
                 self.path(fs::Read {}, "from", This)?;
@@ -52,7 +52,7 @@ impl Needs<'_> {
 
     /// Adds the needs of operations that change one thing in a stated way.
     pub(super) fn changes(&mut self, name: &str) -> Result<bool, Error> {
-        use Width::{Below, This};
+        use NeedWidth::{Below, This};
         let args = self.args;
         let width = if self.flag("recursive") { Below } else { This };
         match name.split_once("::").unwrap_or_default() {
@@ -69,7 +69,7 @@ impl Needs<'_> {
                 let name = directory
                     .join(&format!("{prefix}0{suffix}"))
                     .map_err(|error| Error::validation(error.to_string()))?;
-                let width = Width::Named { directory: directory.as_str().to_owned(), prefix, suffix };
+                let width = NeedWidth::Named { directory: directory.as_str().to_owned(), prefix, suffix };
                 self.add(Need::new(fs::Write { bytes }, name).with_width(width));
             }
             ("fs", "chmod") => {
@@ -100,13 +100,13 @@ impl Needs<'_> {
     }
 
     /// Adds the needs to give the new file the owner and time of another one.
-    fn owned(&mut self, width: Width) -> Result<(), Error> {
+    fn owned(&mut self, width: NeedWidth) -> Result<(), Error> {
         let chown = Need::new(fs::Chown { uid: 0, gid: 0 }, self.args.path("to")?);
         self.add(chown.with_width(width.clone()).with_unknown(&["uid", "gid"]));
         self.path(fs::Touch {}, "to", width)
     }
 
-    fn chown(&mut self, width: Width) -> Result<(), Error> {
+    fn chown(&mut self, width: NeedWidth) -> Result<(), Error> {
         let (mut numbers, mut unknown) = ([-1_i64; 2], Vec::new());
         for (number, name) in numbers.iter_mut().zip(["owner", "group"]) {
             match self.args.text_option(name)?.map(str::parse::<u32>) {
@@ -119,8 +119,8 @@ impl Needs<'_> {
         if !unknown.is_empty() {
             self.add(Need::new(sys::Accounts {}, Host));
         }
-        if width == Width::Below {
-            self.path(fs::List {}, "path", Width::Below)?;
+        if width == NeedWidth::Below {
+            self.path(fs::List {}, "path", NeedWidth::Below)?;
         }
         let [uid, gid] = numbers;
         let path = self.args.path("path")?;
@@ -130,7 +130,7 @@ impl Needs<'_> {
 
     /// Adds the needs of operations that work below a directory, or above it.
     pub(super) fn trees(&mut self, name: &str) -> Result<bool, Error> {
-        use Width::{Below, This};
+        use NeedWidth::{Below, This};
         match name.split_once("::").unwrap_or_default() {
             ("fs", "list") => {
                 self.path(fs::List {}, "path", This)?;

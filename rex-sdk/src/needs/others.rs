@@ -3,22 +3,23 @@
 use std::net::IpAddr;
 
 use rex_core::action::{fs, net, process, sys};
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::net::{RemoteHost, Url};
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::resource::Host;
-use rex_core::{Action, Error, Need, Width};
+use rex_core::{Action, Error, Need, NeedWidth};
 
-use super::Needs;
+use super::CallNeeds;
 use crate::ops;
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     fn process<A: Action<Resource = Process>>(&mut self, action: A) {
         self.all.push(Need::new(process::List {}, Host));
         let none = || Some(String::new());
-        let identity = Identity { exe: none(), user: none(), unit: none(), ..Identity::default() };
+        let identity = ProcessIdentity { exe: none(), user: none(), unit: none(), ..ProcessIdentity::default() };
         let unknown = Process::new(0, identity);
-        self.all.push(Need::new(action, unknown).with_width(Width::Any).with_unknown(&["name", "exe", "user", "unit"]));
+        self.all
+            .push(Need::new(action, unknown).with_width(NeedWidth::Any).with_unknown(&["name", "exe", "user", "unit"]));
     }
 
     pub(super) fn processes(&mut self, name: &str) -> Result<bool, Error> {
@@ -41,13 +42,13 @@ impl Needs<'_> {
                 let (process, unknown) = self.filtered()?;
                 self.all.push(Need::new(process::List {}, Host));
                 let need = Need::new(process::Signal { signal }, process);
-                self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
+                self.all.push(need.with_width(NeedWidth::Any).with_unknown(&unknown));
             }
             ("process", "list") if self.flag("details") => {
                 let (process, unknown) = self.filtered()?;
                 self.all.push(Need::new(process::List {}, Host));
                 let need = Need::new(process::Inspect {}, process);
-                self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
+                self.all.push(need.with_width(NeedWidth::Any).with_unknown(&unknown));
             }
             ("process", "run") => {
                 if let Some(directory) = ops::process::run::start_directory(args)? {
@@ -71,12 +72,12 @@ impl Needs<'_> {
             }
             Ok(text.unwrap_or_default().to_owned())
         };
-        let identity = Identity {
+        let identity = ProcessIdentity {
             name: given("name")?,
             exe: Some(given("exe")?),
             user: Some(given("user")?),
             unit: Some(given("unit")?),
-            ..Identity::default()
+            ..ProcessIdentity::default()
         };
         Ok((Process::new(0, identity), unknown))
     }
@@ -110,7 +111,7 @@ impl Needs<'_> {
                 }
             }
             ("sys", "env") => {
-                let variable = rex_core::machine::Variable::parse(args.text("name")?);
+                let variable = rex_core::machine::EnvVariable::parse(args.text("name")?);
                 self.all.push(Need::new(
                     sys::GetVariable {},
                     variable.map_err(|error| Error::validation(error.to_string()))?,
@@ -127,10 +128,10 @@ impl Needs<'_> {
                 // An example: the prefix itself, unless a name must continue after it.
                 let named = [prefix.to_owned(), format!("{prefix}any")]
                     .into_iter()
-                    .find_map(|name| Parameter::parse(&name).ok());
+                    .find_map(|name| KernelParameter::parse(&name).ok());
                 let example = named.ok_or_else(|| Error::validation("no parameter has such a name"))?;
                 let need = Need::new(sys::GetParameter {}, example);
-                self.all.push(need.with_width(Width::Prefix(prefix.to_owned())));
+                self.all.push(need.with_width(NeedWidth::Prefix(prefix.to_owned())));
             }
             _ => return Ok(false),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rex_core::{Error, Timestamp, Value};
 
-use crate::{Args, Kind, Literal, Operation, Param};
+use crate::{Args, Literal, Operation, Param, ParamKind};
 
 pub mod fs;
 pub mod net;
@@ -140,13 +140,13 @@ pub static OPS: &[&dyn Operation] = &[
 /// The option for the length of an observation.
 const INTERVAL: Param = Param::option(
     "interval",
-    Kind::Duration,
+    ParamKind::Duration,
     Literal::Null,
     "Look twice, with so long between, and tell what happened meanwhile; else since the machine started.",
 );
 /// The same option as a number of milliseconds.
 const INTERVAL_MS: Param =
-    Param::option("interval_ms", Kind::Count, Literal::Null, "`interval` as a number of milliseconds.");
+    Param::option("interval_ms", ParamKind::Count, Literal::Null, "`interval` as a number of milliseconds.");
 
 /// Returns the time for which a call observes, if any.
 fn interval(args: &Args) -> Result<Option<Duration>, Error> {

@@ -2,7 +2,7 @@
 
 /// Permission bits with their owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct FileAccess {
     /// Permission bits.
     pub mode: u32,
     /// Number of the owning user.
@@ -16,7 +16,7 @@ fn class(mode: u32, shift: u32) -> u32 {
     (mode >> shift) & 7
 }
 
-impl Access {
+impl FileAccess {
     /// Returns the maximum bits of something made from this file that belongs to this user and group, so that nobody
     /// may do more with it than with the file. With `listed`, the group bits also apply to others, by an access control
     /// list.
@@ -64,8 +64,8 @@ impl Access {
 mod tests {
     use super::*;
 
-    fn of(mode: u32) -> Access {
-        Access { mode, uid: 33, gid: 4 }
+    fn of(mode: u32) -> FileAccess {
+        FileAccess { mode, uid: 33, gid: 4 }
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_archive_is_as_closed_as_what_is_in_it_and_the_other_way_around() {
-        let root = Access { mode: 0o644, uid: 0, gid: 0 };
+        let root = FileAccess { mode: 0o644, uid: 0, gid: 0 };
         assert_eq!(of(0o640).and(of(0o604)).mode, 0o600);
         assert_eq!((of(0o644).and(root).mode, of(0o640).and(root).mode), (0o644, 0o600));
         assert_eq!((of(0o755).of_directory().mode, of(0o711).of_directory().mode), (0o777, 0o700));

@@ -10,8 +10,8 @@ use rex_core::resource::Unit;
 use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
-    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, Opened, OsError, ProcessDetails,
-    ProcessList, Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
+    Connection, FinishedProgram, Interface, LogQuery, Mount, NetworkTable, OpenDescriptor, OpenFile, OsError,
+    ProcessDetails, ProcessList, StartOptions, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
 };
 
 /// Passes the table to a macro: each trait with its methods, and for each method the action of its grant, its other
@@ -90,7 +90,7 @@ macro_rules! brokered {
                 /// Waits at most `timeout_ms` until a process has ended, and returns whether it has.
                 wait(process::Inspect, timeout_ms: u64) -> bool;
                 /// Starts the program of the grant, confined, and waits until it ends.
-                run(process::Run, start: Start) -> Finished;
+                run(process::Run, start: StartOptions) -> FinishedProgram;
             }
             /// The network.
             ///
@@ -119,9 +119,9 @@ macro_rules! brokered {
             /// See [`OsError`]; this holds for every method here.
             Places {
                 /// Opens a regular file for reading.
-                open_file(fs::Read) -> Opened;
+                open_file(fs::Read) -> OpenDescriptor;
                 /// Opens a directory for listing.
-                open_directory(fs::List) -> Opened;
+                open_directory(fs::List) -> OpenDescriptor;
                 /// Removes an empty directory.
                 remove_directory(fs::Remove) -> ();
                 /// Sets the length of a regular file to that of the grant, for a process that may truncate no file

@@ -11,7 +11,7 @@ use super::{EntryKind, OsError};
 /// An [`OsError`] on its way from one process to another. It keeps everything that distinguishes one error from
 /// another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
+pub enum OsFailure {
     /// [`OsError::Crossed`]
     Crossed(AbsPath),
     /// [`OsError::Alias`]
@@ -91,7 +91,7 @@ const ENTRIES: [EntryKind; 7] = [
     EntryKind::Unknown,
 ];
 
-impl From<OsError> for Failure {
+impl From<OsError> for OsFailure {
     fn from(error: OsError) -> Self {
         match error {
             OsError::Crossed(path) => Self::Crossed(path),
@@ -111,14 +111,14 @@ impl From<OsError> for Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for OsFailure {
     fn from(error: Error) -> Self {
         let Error { code, message, help, exhausted, .. } = error;
         Self::Stopped { code: code.as_str().to_owned(), message, help, exhausted }
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for OsFailure {
     fn from(error: io::Error) -> Self {
         if let Some(number) = error.raw_os_error() {
             return Self::System(number);
@@ -134,30 +134,30 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl From<Failure> for OsError {
-    fn from(failure: Failure) -> Self {
+impl From<OsFailure> for OsError {
+    fn from(failure: OsFailure) -> Self {
         match failure {
-            Failure::Crossed(path) => Self::Crossed(path),
-            Failure::Alias(unit) => Self::Alias(unit),
-            Failure::Besides(units) => Self::Besides(units),
-            Failure::WrongKind(word) => {
+            OsFailure::Crossed(path) => Self::Crossed(path),
+            OsFailure::Alias(unit) => Self::Alias(unit),
+            OsFailure::Besides(units) => Self::Besides(units),
+            OsFailure::WrongKind(word) => {
                 let known = ENTRIES.into_iter().find(|kind| kind.as_str() == word);
                 Self::WrongKind(known.unwrap_or(EntryKind::Unknown))
             }
-            Failure::HardLinks(count) => Self::HardLinks(count),
-            Failure::TooMany(max) => Self::TooMany(max),
-            Failure::TooMuch(max) => Self::TooMuch(max),
-            Failure::Changed => Self::Changed,
-            Failure::ServiceFailed(why) => Self::ServiceFailed(why),
-            Failure::Unavailable(why) => Self::Unavailable(why),
-            Failure::Stopped { code, message, help, exhausted } => {
+            OsFailure::HardLinks(count) => Self::HardLinks(count),
+            OsFailure::TooMany(max) => Self::TooMany(max),
+            OsFailure::TooMuch(max) => Self::TooMuch(max),
+            OsFailure::Changed => Self::Changed,
+            OsFailure::ServiceFailed(why) => Self::ServiceFailed(why),
+            OsFailure::Unavailable(why) => Self::Unavailable(why),
+            OsFailure::Stopped { code, message, help, exhausted } => {
                 // The actor must not return an error that a script could take for a denial by its own gate.
                 let known = Code::ALL.iter().copied().find(|known| known.as_str() == code);
                 let code = known.filter(|code| *code != Code::AccessDenied).unwrap_or(Code::Internal);
                 Self::Stopped(Error { help, exhausted, ..Error::new(code, message) })
             }
-            Failure::System(number) => Self::Io(io::Error::from_raw_os_error(number)),
-            Failure::Kind(name, why) => {
+            OsFailure::System(number) => Self::Io(io::Error::from_raw_os_error(number)),
+            OsFailure::Kind(name, why) => {
                 let kind = KINDS.iter().find(|(known, _)| *known == name).map_or(ErrorKind::Other, |(_, kind)| *kind);
                 Self::Io(why.map_or_else(|| kind.into(), |why| io::Error::new(kind, why)))
             }
@@ -214,12 +214,12 @@ mod tests {
 
     /// Converts an error to its transferred form and back.
     fn travels(error: OsError) -> OsError {
-        let text = serde_json::to_string(&Failure::from(error)).unwrap();
-        serde_json::from_str::<Failure>(&text).unwrap().into()
+        let text = serde_json::to_string(&OsFailure::from(error)).unwrap();
+        serde_json::from_str::<OsFailure>(&text).unwrap().into()
     }
 
     fn seen(error: OsError) -> Error {
-        error.about(&AbsPath::parse("/x").unwrap())
+        error.into_error(&AbsPath::parse("/x").unwrap())
     }
 
     #[test]
@@ -257,9 +257,9 @@ mod tests {
 
     #[test]
     fn whoever_acts_cannot_say_that_the_gate_denied() {
-        let denied = Failure::from(Error::new(Code::AccessDenied, "no"));
+        let denied = OsFailure::from(Error::new(Code::AccessDenied, "no"));
         assert_eq!(seen(denied.into()).code, Code::Internal);
-        assert!(serde_json::from_str::<Failure>(r#"{"Crossed":"../x"}"#).is_err());
+        assert!(serde_json::from_str::<OsFailure>(r#"{"Crossed":"../x"}"#).is_err());
     }
 
     #[test]

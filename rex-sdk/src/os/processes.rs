@@ -98,7 +98,7 @@ impl OpenFile {
 
 /// The parameters of a program's start that are not in its grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Start {
+pub struct StartOptions {
     /// The text on its standard input.
     pub stdin: Option<String>,
     /// Maximum of standard output, and of standard error, to keep, in bytes. The rest is only counted.
@@ -111,7 +111,7 @@ pub struct Start {
 
 /// The result of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Finished {
+pub struct FinishedProgram {
     /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     /// The signal that ended it, `SIGKILL`.

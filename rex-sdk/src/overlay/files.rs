@@ -7,15 +7,17 @@ use rex_core::{AbsPath, Action, Grant, Timestamp};
 
 use super::handles::{OverlayDirectory, OverlayHeld, OverlayTaken};
 use super::tree::kinds;
-use super::{Overlay, Shared};
-use crate::links::Last;
-use crate::mem::tree::{Body, Contents};
-use crate::os::{Access, DirEntry, Directory, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
+use super::{Overlay, OverlayParts};
+use crate::links::FinalLink;
+use crate::mem::tree::{FileContents, NodeBody};
+use crate::os::{
+    DirEntry, Directory, FileAccess, Files, LinkSource, Metadata, OsError, RenameSource, Source, WriteOptions,
+};
 use crate::{MemOs, Os};
 
 /// The part of a file below that must be loaded before an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum LoadedPart {
     /// Nothing: the effect creates or removes the whole file.
     Whole,
     /// The attributes, which the effect changes or keeps.
@@ -24,20 +26,20 @@ enum Part {
     Contents,
 }
 
-impl<O: Os> Shared<O> {
+impl<O: Os> OverlayParts<O> {
     /// Changes what has the name of the grant, and records the effect.
     fn change<A: Action<Resource = AbsPath>, T>(
         &self,
         grant: Grant<A>,
-        part: Part,
+        part: LoadedPart,
         about: impl FnOnce(&A) -> String,
         act: impl FnOnce(&MemOs, Grant<A>) -> Result<T, OsError>,
     ) -> Result<T, OsError> {
         let (path, sequence) = (grant.resource().clone(), grant.sequence());
         let about = about(grant.action());
         self.know(&path)?;
-        if part != Part::Whole {
-            self.load(&path, part == Part::Contents)?;
+        if part != LoadedPart::Whole {
+            self.load(&path, part == LoadedPart::Contents)?;
         }
         let done = act(&self.above, grant)?;
         self.state().touched.insert(path.clone());
@@ -51,7 +53,7 @@ impl<O: Os> Shared<O> {
     }
 
     /// Checks whether a name is to be read below. If not, or if it leads elsewhere, `above` has the answer.
-    pub(super) fn reads_below(&self, path: &AbsPath, last: Last) -> Result<bool, OsError> {
+    pub(super) fn reads_below(&self, path: &AbsPath, last: FinalLink) -> Result<bool, OsError> {
         if self.is_fresh() {
             return Ok(true);
         }
@@ -60,7 +62,7 @@ impl<O: Os> Shared<O> {
     }
 
     pub(super) fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
-        if !self.reads_below(grant.resource(), Last::Keep)? {
+        if !self.reads_below(grant.resource(), FinalLink::Keep)? {
             return self.above.stat(grant);
         }
         let path = grant.resource().clone();
@@ -82,8 +84,10 @@ impl<O: Os> Shared<O> {
         let fresh = self.is_fresh();
         if !fresh {
             self.know(&path)?;
-            let directory =
-                matches!(self.above.tree().find(&path, Last::Cross).map(|node| &node.body), Ok(Body::Directory(_)));
+            let directory = matches!(
+                self.above.tree().find(&path, FinalLink::Cross).map(|node| &node.body),
+                Ok(NodeBody::Directory(_))
+            );
             if !directory || self.is_own(&path) {
                 return self.above.list(grant, max);
             }
@@ -105,7 +109,7 @@ impl<O: Os> Shared<O> {
                 name.is_some_and(|name| self.state().seen.contains(&name))
             };
             entries.retain(|entry| !seen(entry));
-            if let Body::Directory(above) = &self.above.tree().get(&path)?.body {
+            if let NodeBody::Directory(above) = &self.above.tree().get(&path)?.body {
                 entries.extend(kinds(above).map(|(name, kind)| DirEntry { name: name.clone(), kind }));
             }
             entries.sort_unstable();
@@ -115,7 +119,7 @@ impl<O: Os> Shared<O> {
 
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
         let path = grant.resource().clone();
-        if self.reads_below(&path, Last::Cross)? {
+        if self.reads_below(&path, FinalLink::Cross)? {
             return match self.below.open(grant) {
                 Ok(source) => Ok(self.state().reads.source(path.as_str(), source, None)),
                 Err(error) => {
@@ -124,8 +128,8 @@ impl<O: Os> Shared<O> {
                 }
             };
         }
-        let elsewhere = match self.above.tree().find(&path, Last::Cross).map(|node| (&node.body, node.access())) {
-            Ok((Body::File(Contents::Below { path, size }), access)) => Some((path.clone(), *size, access)),
+        let elsewhere = match self.above.tree().find(&path, FinalLink::Cross).map(|node| (&node.body, node.access())) {
+            Ok((NodeBody::File(FileContents::Below { path, size }), access)) => Some((path.clone(), *size, access)),
             _ => None,
         };
         let Some((below, size, access)) = elsewhere else { return self.above.open(grant) };
@@ -166,10 +170,10 @@ impl<O: Os + 'static> Files for Overlay<O> {
         contents: &mut dyn io::Read,
         options: WriteOptions,
     ) -> Result<u64, OsError> {
-        let mut read = Hashed { contents, hasher: blake3::Hasher::new() };
+        let mut read = HashedContents { contents, hasher: blake3::Hasher::new() };
         let count = self.shared.change(
             grant,
-            Part::Attributes,
+            LoadedPart::Attributes,
             |_| String::new(),
             |os, grant| os.write(grant, &mut read, options),
         )?;
@@ -180,27 +184,27 @@ impl<O: Os + 'static> Files for Overlay<O> {
     }
 
     fn append(&self, grant: Grant<fs::Append>, bytes: &[u8]) -> Result<(), OsError> {
-        self.shared.change(grant, Part::Contents, |_| hash(bytes), |os, grant| os.append(grant, bytes))
+        self.shared.change(grant, LoadedPart::Contents, |_| hash(bytes), |os, grant| os.append(grant, bytes))
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<FileAccess>) -> Result<(), OsError> {
         let path = grant.resource().clone();
-        self.shared.change(grant, Part::Whole, |_| String::new(), |os, grant| os.create_dir(grant, like))?;
+        self.shared.change(grant, LoadedPart::Whole, |_| String::new(), |os, grant| os.create_dir(grant, like))?;
         self.shared.state().own.insert(path);
         Ok(())
     }
 
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
-        self.shared.change(grant, Part::Whole, |_| String::new(), MemOs::remove)
+        self.shared.change(grant, LoadedPart::Whole, |_| String::new(), MemOs::remove)
     }
 
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
         self.shared.know(grant.resource())?;
         self.shared.know_entries(grant.resource())?;
-        self.shared.change(grant, Part::Whole, |_| "a directory".to_owned(), MemOs::remove_dir)
+        self.shared.change(grant, LoadedPart::Whole, |_| "a directory".to_owned(), MemOs::remove_dir)
     }
 
-    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError> {
+    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn RenameSource>, OsError> {
         let (from, sequence) = (grant.resource().clone(), grant.sequence());
         self.shared.know(&from)?;
         let taken = self.shared.above.take(grant)?;
@@ -209,28 +213,28 @@ impl<O: Os + 'static> Files for Overlay<O> {
 
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         let about = |action: &fs::Write| format!("cut or filled up to {} bytes", action.bytes);
-        self.shared.change(grant, Part::Contents, about, |os, grant| os.resize(grant, room))
+        self.shared.change(grant, LoadedPart::Contents, about, |os, grant| os.resize(grant, room))
     }
 
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {
-        self.shared.change(grant, Part::Attributes, |_| String::new(), |os, grant| os.touch(grant, time, create))
+        self.shared.change(grant, LoadedPart::Attributes, |_| String::new(), |os, grant| os.touch(grant, time, create))
     }
 
     fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError> {
         let about = |action: &fs::Chmod| format!("mode {:04o}", action.mode);
-        self.shared.change(grant, Part::Attributes, about, MemOs::chmod)
+        self.shared.change(grant, LoadedPart::Attributes, about, MemOs::chmod)
     }
 
     fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError> {
         let about = |action: &fs::Chown| format!("owner {}, group {}", action.uid, action.gid);
-        self.shared.change(grant, Part::Attributes, about, MemOs::chown)
+        self.shared.change(grant, LoadedPart::Attributes, about, MemOs::chown)
     }
 
     fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError> {
-        self.shared.change(grant, Part::Whole, |action| format!("to {}", action.target), MemOs::symlink)
+        self.shared.change(grant, LoadedPart::Whole, |action| format!("to {}", action.target), MemOs::symlink)
     }
 
-    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError> {
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn LinkSource>, OsError> {
         let (from, sequence) = (grant.resource().clone(), grant.sequence());
         self.shared.know(&from)?;
         let held = self.shared.above.hold(grant)?;
@@ -238,7 +242,7 @@ impl<O: Os + 'static> Files for Overlay<O> {
     }
 
     fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError> {
-        if !self.shared.reads_below(grant.resource(), Last::Cross)? {
+        if !self.shared.reads_below(grant.resource(), FinalLink::Cross)? {
             return self.shared.above.xattrs(grant);
         }
         let path = grant.resource().clone();
@@ -248,7 +252,7 @@ impl<O: Os + 'static> Files for Overlay<O> {
     }
 
     fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError> {
-        if !self.shared.reads_below(grant.resource(), Last::Cross)? {
+        if !self.shared.reads_below(grant.resource(), FinalLink::Cross)? {
             return Files::xattr(&self.shared.above, grant);
         }
         let path = grant.resource().clone();
@@ -267,17 +271,17 @@ impl<O: Os + 'static> Files for Overlay<O> {
             Some(value) => format!("{}, {}", action.name, hash(value)),
             None => format!("{} removed", action.name),
         };
-        self.shared.change(grant, Part::Attributes, about, |os, grant| os.set_xattr(grant, permissions, value))
+        self.shared.change(grant, LoadedPart::Attributes, about, |os, grant| os.set_xattr(grant, permissions, value))
     }
 }
 
 /// The contents of a file, hashed while they are read.
-struct Hashed<'c> {
+struct HashedContents<'c> {
     contents: &'c mut dyn io::Read,
     hasher: blake3::Hasher,
 }
 
-impl io::Read for Hashed<'_> {
+impl io::Read for HashedContents<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.contents.read(buffer)?;
         self.hasher.update(buffer.get(..count).unwrap_or_default());

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Grant};
 
-use super::Shared;
+use super::OverlayParts;
 use crate::Os;
-use crate::os::{Access, DirEntry, Directory, Held, Metadata, OsError, Taken, WriteOptions};
+use crate::os::{DirEntry, Directory, FileAccess, LinkSource, Metadata, OsError, RenameSource, WriteOptions};
 
 pub(super) struct OverlayDirectory<O> {
-    pub(super) shared: Arc<Shared<O>>,
+    pub(super) shared: Arc<OverlayParts<O>>,
     pub(super) path: AbsPath,
     pub(super) entries: Vec<DirEntry>,
 }
@@ -24,9 +24,9 @@ impl<O: Os> Directory for OverlayDirectory<O> {
         std::mem::take(&mut self.entries)
     }
 
-    fn access(&self) -> Result<Access, OsError> {
+    fn access(&self) -> Result<FileAccess, OsError> {
         let Metadata { mode, uid, gid, .. } = self.shared.stat(self.shared.look(fs::Stat {}, self.path.clone())?)?;
-        Ok(Access { mode, uid, gid })
+        Ok(FileAccess { mode, uid, gid })
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
@@ -37,7 +37,7 @@ impl<O: Os> Directory for OverlayDirectory<O> {
     }
 }
 
-impl<O: Os> Shared<O> {
+impl<O: Os> OverlayParts<O> {
     /// Renames a file, or gives it a second name, and records the effect.
     fn name<A: Action<Resource = AbsPath>>(
         &self,
@@ -56,13 +56,13 @@ impl<O: Os> Shared<O> {
 }
 
 pub(super) struct OverlayTaken<O> {
-    pub(super) shared: Arc<Shared<O>>,
-    pub(super) taken: Box<dyn Taken>,
+    pub(super) shared: Arc<OverlayParts<O>>,
+    pub(super) taken: Box<dyn RenameSource>,
     pub(super) from: AbsPath,
     pub(super) sequence: u64,
 }
 
-impl<O: Os> Taken for OverlayTaken<O> {
+impl<O: Os> RenameSource for OverlayTaken<O> {
     fn size(&self) -> u64 {
         self.taken.size()
     }
@@ -74,13 +74,13 @@ impl<O: Os> Taken for OverlayTaken<O> {
 }
 
 pub(super) struct OverlayHeld<O> {
-    pub(super) shared: Arc<Shared<O>>,
-    pub(super) held: Box<dyn Held>,
+    pub(super) shared: Arc<OverlayParts<O>>,
+    pub(super) held: Box<dyn LinkSource>,
     pub(super) from: AbsPath,
     pub(super) sequence: u64,
 }
 
-impl<O: Os> Held for OverlayHeld<O> {
+impl<O: Os> LinkSource for OverlayHeld<O> {
     fn size(&self) -> u64 {
         self.held.size()
     }

@@ -27,12 +27,12 @@ use rex_core::{
 
 use crate::os::UnitStatus;
 use crate::{MemOs, OpSpec, Os, OsError};
-pub use reads::Seen;
-pub use tree::{Changed, Thing};
+pub use reads::OverlayRead;
+pub use tree::{ChangedName, NamedThing};
 
 /// An effect that is recorded and not performed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effect {
+pub struct Mutation {
     /// The number of its grant in the journal of the run.
     pub sequence: u64,
     /// The action.
@@ -67,21 +67,21 @@ pub struct Effect {
 /// # Ok::<(), rex_core::Error>(())
 /// ```
 pub struct Overlay<O> {
-    shared: Arc<Shared<O>>,
-    goes_on: bool,
+    shared: Arc<OverlayParts<O>>,
+    continue_on_denial: bool,
     reach: Option<Reach>,
 }
 
-struct Shared<O> {
+struct OverlayParts<O> {
     below: O,
     above: MemOs,
     looks: Run,
-    state: Mutex<State>,
+    state: Mutex<OverlayState>,
 }
 
 /// The state of an overlay.
 #[derive(Default)]
-struct State {
+struct OverlayState {
     /// Names that were looked up below. Their current state is in `above`.
     seen: BTreeSet<AbsPath>,
     /// Directories that were created here, which contain nothing from below.
@@ -91,8 +91,8 @@ struct State {
     units: BTreeMap<String, UnitStatus>,
     ended: BTreeSet<u32>,
     parameters: BTreeMap<String, String>,
-    effects: Vec<Effect>,
-    reads: reads::Reads,
+    effects: Vec<Mutation>,
+    reads: reads::OverlayReads,
     /// The actions that read something that changes by itself.
     unheld: BTreeSet<String>,
 }
@@ -102,9 +102,9 @@ impl<O: Os> Overlay<O> {
     pub fn new(below: O, limits: Limits) -> Self {
         let subject = Subject::new(rex_core::Principal::agent("overlay"));
         let journal = Arc::new(MemoryJournal::new(0));
-        let looks = Run::new("overlay", subject, Arc::new(Looks), journal, limits);
-        let shared = Arc::new(Shared { below, above: MemOs::new(), looks, state: Mutex::default() });
-        Self { shared, goes_on: false, reach: None }
+        let looks = Run::new("overlay", subject, Arc::new(ReadOnlyAuthorizer), journal, limits);
+        let shared = Arc::new(OverlayParts { below, above: MemOs::new(), looks, state: Mutex::default() });
+        Self { shared, continue_on_denial: false, reach: None }
     }
 
     /// Sets the reach of the principal: a program that the principal may replace is not started.
@@ -118,7 +118,7 @@ impl<O: Os> Overlay<O> {
     /// denials.
     #[must_use]
     pub fn going_on(self) -> Self {
-        Self { goes_on: true, ..self }
+        Self { continue_on_denial: true, ..self }
     }
 
     /// Returns the system below.
@@ -129,13 +129,13 @@ impl<O: Os> Overlay<O> {
 
     /// Returns the effects, in order.
     #[must_use]
-    pub fn effects(&self) -> Vec<Effect> {
+    pub fn effects(&self) -> Vec<Mutation> {
         self.shared.state().effects.clone()
     }
 
     /// Returns the reads of the system below with the hashes of their results, in order.
     #[must_use]
-    pub fn reads(&self) -> Vec<Seen> {
+    pub fn reads(&self) -> Vec<OverlayRead> {
         self.shared.state().reads.told()
     }
 
@@ -149,7 +149,7 @@ impl<O: Os> Overlay<O> {
     /// Returns the files, directories and links that differ from those below, in the order of their names. The contents
     /// of a file are included if `may_read` returns `true` for it.
     #[must_use]
-    pub fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<Changed> {
+    pub fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<ChangedName> {
         self.shared.changed(may_read)
     }
 }
@@ -159,8 +159,8 @@ impl<O: Os + 'static> Os for Overlay<O> {
         true
     }
 
-    fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
-        self.goes_on.then(|| neutral::result(operation, denied))
+    fn denied_result(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
+        self.continue_on_denial.then(|| neutral::result(operation, denied))
     }
 }
 
@@ -170,8 +170,8 @@ impl<O> fmt::Debug for Overlay<O> {
     }
 }
 
-impl<O> Shared<O> {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<O> OverlayParts<O> {
+    fn state(&self) -> MutexGuard<'_, OverlayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,15 +182,15 @@ impl<O> Shared<O> {
 
     fn record<A: Action>(&self, grant: (u64, &A::Resource), about: String, assumed: bool) {
         let (sequence, resource) = (grant.0, Resource::id(grant.1).to_owned());
-        self.state().effects.push(Effect { sequence, action: A::SPEC, resource, about, assumed });
+        self.state().effects.push(Mutation { sequence, action: A::SPEC, resource, about, assumed });
     }
 }
 
 /// An authorizer for the overlay's own reads, which find out what an effect that the run's policy permitted would meet.
 /// It permits nothing but reads. The script learns from them no more than the effect itself would reveal.
-struct Looks;
+struct ReadOnlyAuthorizer;
 
-impl Authorize for Looks {
+impl Authorize for ReadOnlyAuthorizer {
     fn decide(&self, request: &Request<'_>) -> Decision {
         if request.action.spec().groups.contains(&"ReadOnly") {
             Decision::allow(&["looks"])

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::Hasher;
 
-use crate::os::{Access, DirEntry, EntryKind, Metadata, Source, SourceState};
+use crate::os::{DirEntry, EntryKind, FileAccess, Metadata, Source, SourceState};
 
 /// Maximum number of separate entries; later reads are added to the last one.
 const MOST: usize = 10_000;
 
 /// A read of the system below.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Seen {
+pub struct OverlayRead {
     /// The kind of read: `read`, `list`, `stat`, ...
     pub what: String,
     /// The id of the resource.
@@ -21,19 +21,19 @@ pub struct Seen {
     pub hash: String,
 }
 
-type Shared = Arc<Mutex<Hasher>>;
+type SharedHasher = Arc<Mutex<Hasher>>;
 
 /// All reads so far.
 #[derive(Default)]
-pub(super) struct Reads(Vec<(String, String, Shared)>);
+pub(super) struct OverlayReads(Vec<(String, String, SharedHasher)>);
 
-impl Reads {
+impl OverlayReads {
     /// Returns the hasher for the result of a read.
-    fn of(&mut self, what: &str, resource: &str) -> Shared {
+    fn of(&mut self, what: &str, resource: &str) -> SharedHasher {
         if let Some((.., last)) = self.0.last().filter(|_| self.0.len() >= MOST) {
             return last.clone();
         }
-        let hasher = Shared::default();
+        let hasher = SharedHasher::default();
         self.0.push((what.to_owned(), resource.to_owned(), hasher.clone()));
         hasher
     }
@@ -68,14 +68,14 @@ impl Reads {
         &mut self,
         resource: &str,
         source: Box<dyn Source>,
-        access: Option<Access>,
+        access: Option<FileAccess>,
     ) -> Box<dyn Source> {
-        Box::new(Counted { source, access, hasher: self.of("read", resource) })
+        Box::new(HashedSource { source, access, hasher: self.of("read", resource) })
     }
 
-    pub(super) fn told(&self) -> Vec<Seen> {
-        let hash = |hasher: &Shared| hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize().to_string();
-        let seen = |(what, resource, hasher): &(String, String, Shared)| Seen {
+    pub(super) fn told(&self) -> Vec<OverlayRead> {
+        let hash = |hasher: &SharedHasher| hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize().to_string();
+        let seen = |(what, resource, hasher): &(String, String, SharedHasher)| OverlayRead {
             what: what.clone(),
             resource: resource.clone(),
             hash: hash(hasher),
@@ -84,17 +84,17 @@ impl Reads {
     }
 }
 
-fn add(hasher: &Shared, bytes: &[u8]) {
+fn add(hasher: &SharedHasher, bytes: &[u8]) {
     hasher.lock().unwrap_or_else(PoisonError::into_inner).update(bytes);
 }
 
-struct Counted {
+struct HashedSource {
     source: Box<dyn Source>,
-    access: Option<Access>,
-    hasher: Shared,
+    access: Option<FileAccess>,
+    hasher: SharedHasher,
 }
 
-impl Read for Counted {
+impl Read for HashedSource {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         add(&self.hasher, buffer.get(..count).unwrap_or_default());
@@ -102,7 +102,7 @@ impl Read for Counted {
     }
 }
 
-impl Source for Counted {
+impl Source for HashedSource {
     fn size(&self) -> u64 {
         self.source.size()
     }

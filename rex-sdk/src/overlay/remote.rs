@@ -9,10 +9,10 @@ use rex_core::action::{fs, net, process, service, sys};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Budget, Grant, Value};
 
-use super::{Overlay, Shared};
+use super::{Overlay, OverlayParts};
 use crate::Os;
-use crate::links::Last;
-use crate::mem::tree::{Body, Node};
+use crate::links::FinalLink;
+use crate::mem::tree::{NodeBody, TreeNode};
 use crate::os::*;
 
 /// The assumed address of a host: one that nobody has (RFC 5737).
@@ -68,7 +68,7 @@ macro_rules! unit_files {
     )*};
 }
 
-impl<O: Os> Shared<O> {
+impl<O: Os> OverlayParts<O> {
     /// Notes that an action read something that changes by itself.
     fn leave_unheld<A: Action>(&self, _: &Grant<A>) {
         self.state().unheld.insert(A::SPEC.to_string());
@@ -131,11 +131,11 @@ impl<O: Os> Shared<O> {
             // A path that may not be looked at is assumed to be a program.
             return Ok(());
         }
-        match self.above.tree().find(path, Last::Cross)? {
-            Node { body: Body::File(_), mode, .. } if mode & 0o111 == 0 => {
+        match self.above.tree().find(path, FinalLink::Cross)? {
+            TreeNode { body: NodeBody::File(_), mode, .. } if mode & 0o111 == 0 => {
                 return Err(OsError::Refused("it is no program: nobody may execute it"));
             }
-            Node { body: Body::File(_), .. } => {}
+            TreeNode { body: NodeBody::File(_), .. } => {}
             node => return Err(OsError::WrongKind(node.kind())),
         }
         let mut start = [0; 2];
@@ -292,7 +292,7 @@ impl<O: Os + 'static> Processes for Overlay<O> {
         self.shared.below.wait(grant, timeout_ms, budget)
     }
 
-    fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
+    fn run(&self, grant: Grant<process::Run>, start: StartOptions, _: &Budget) -> Result<FinishedProgram, OsError> {
         self.shared.program(&grant.resource().path)?;
         permitted(&grant, self.reach.as_ref())?;
         let mut about = grant.action().arguments.as_slice().join(" ");
@@ -300,7 +300,7 @@ impl<O: Os + 'static> Processes for Overlay<O> {
             about = format!("{about} < {} bytes, blake3 {}", input.len(), blake3::hash(input.as_bytes()));
         }
         self.shared.assume(&grant, about);
-        Ok(Finished { status: Some(0), ..Finished::default() })
+        Ok(FinishedProgram { status: Some(0), ..FinishedProgram::default() })
     }
 }
 
@@ -328,16 +328,16 @@ impl<O: Os + 'static> Network for Overlay<O> {
 
     fn connect(&self, grant: Grant<net::Connect>, _: bool, _: u64, _: &Budget) -> Result<Connection, OsError> {
         self.shared.assume(&grant, String::new());
-        Ok(Connection { stream: Some(Box::new(Nobody::default())), authorities: None, assumed: true })
+        Ok(Connection { stream: Some(Box::new(AbsentPeer::default())), authorities: None, assumed: true })
     }
 }
 
 impl<O: Os + 'static> Places for Overlay<O> {
-    fn open_file(&self, grant: Grant<fs::Read>, budget: &Budget) -> Result<Opened, OsError> {
+    fn open_file(&self, grant: Grant<fs::Read>, budget: &Budget) -> Result<OpenDescriptor, OsError> {
         self.shared.below.open_file(grant, budget)
     }
 
-    fn open_directory(&self, grant: Grant<fs::List>, budget: &Budget) -> Result<Opened, OsError> {
+    fn open_directory(&self, grant: Grant<fs::List>, budget: &Budget) -> Result<OpenDescriptor, OsError> {
         self.shared.below.open_directory(grant, budget)
     }
 
@@ -402,11 +402,11 @@ impl<O: Os + 'static> System for Overlay<O> {
 
 /// The other end of a connection that was not made: it accepts everything and answers once.
 #[derive(Default)]
-struct Nobody {
+struct AbsentPeer {
     said: usize,
 }
 
-impl Read for Nobody {
+impl Read for AbsentPeer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = ANSWER.get(self.said..).unwrap_or_default().read(buffer)?;
         self.said += count;
@@ -414,7 +414,7 @@ impl Read for Nobody {
     }
 }
 
-impl Write for Nobody {
+impl Write for AbsentPeer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
@@ -424,7 +424,7 @@ impl Write for Nobody {
     }
 }
 
-impl Stream for Nobody {
+impl Stream for AbsentPeer {
     fn ready(&self, _: bool, _: Duration) -> io::Result<bool> {
         Ok(true)
     }

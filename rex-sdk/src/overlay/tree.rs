@@ -5,26 +5,26 @@ use std::io::{self, Read};
 use rex_core::AbsPath;
 use rex_core::action::fs;
 
-use super::Shared;
-use crate::links::{Last, canonical};
-use crate::mem::tree::{Body, Contents, Entries, Node};
+use super::OverlayParts;
+use crate::links::{FinalLink, canonical};
+use crate::mem::tree::{FileContents, NodeBody, TreeEntries, TreeNode};
 use crate::os::{EntryKind, Metadata};
 use crate::{Os, OsError};
 
 /// A name whose state differs from below.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedName {
     /// Its name.
     pub path: AbsPath,
     /// Its state below; `None` if it does not exist.
-    pub before: Option<Thing>,
+    pub before: Option<NamedThing>,
     /// Its state after the effects; `None` if it does not exist.
-    pub after: Option<Thing>,
+    pub after: Option<NamedThing>,
 }
 
 /// A file, a directory, a link or another thing with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thing {
+pub struct NamedThing {
     /// Its kind.
     pub kind: EntryKind,
     /// Permission bits.
@@ -35,11 +35,11 @@ pub struct Thing {
     pub contents: Option<Vec<u8>>,
 }
 
-impl<O: Os> Shared<O> {
+impl<O: Os> OverlayParts<O> {
     /// Looks up a name below: itself, the directories above it, and those that links on the way lead to.
     pub(super) fn know(&self, path: &AbsPath) -> Result<(), OsError> {
         let mut failed = None;
-        let found = canonical(path, Last::Cross, |name| match self.know_one(name) {
+        let found = canonical(path, FinalLink::Cross, |name| match self.know_one(name) {
             Ok(target) => Ok(target),
             Err(OsError::Io(error)) => Err(error),
             Err(other) => {
@@ -71,18 +71,18 @@ impl<O: Os> Shared<O> {
                 Err(error) => return Err(error),
             };
             let mut tree = self.above.tree();
-            if let (Some(metadata), Body::Directory(_)) = (found, &tree.get(&parent)?.body) {
+            if let (Some(metadata), NodeBody::Directory(_)) = (found, &tree.get(&parent)?.body) {
                 let mut node = tree.node(body(path, &metadata));
                 (node.modified, node.mode) = (metadata.modified, metadata.mode);
                 (node.uid, node.gid) = (metadata.uid, metadata.gid);
                 node.device = Some(metadata.device);
-                tree.parent(path, Last::Keep)?.insert(path.name_bytes().into_owned(), node);
+                tree.parent(path, FinalLink::Keep)?.insert(path.name_bytes().into_owned(), node);
             }
             drop(tree);
             self.state().seen.insert(path.clone());
         }
         Ok(match &self.above.tree().get(path)?.body {
-            Body::Link(target) => Some(target.clone()),
+            NodeBody::Link(target) => Some(target.clone()),
             _ => None,
         })
     }
@@ -104,8 +104,8 @@ impl<O: Os> Shared<O> {
         let (fresh, below) = {
             let (touched, tree) = (self.state().touched.contains(path), self.above.tree());
             match tree.get(path).map(|node| &node.body) {
-                Ok(Body::File(Contents::Below { path, .. })) => (!touched, Some(path.clone())),
-                Ok(Body::Directory(_)) => (!touched, None),
+                Ok(NodeBody::File(FileContents::Below { path, .. })) => (!touched, Some(path.clone())),
+                Ok(NodeBody::Directory(_)) => (!touched, None),
                 _ => return Ok(()),
             }
         };
@@ -115,7 +115,7 @@ impl<O: Os> Shared<O> {
         }
         if let Some(below) = below.filter(|_| contents)
             && let Some(bytes) = self.contents(&below)?
-            && let Body::File(file) = &mut self.above.tree().get_mut(path)?.body
+            && let NodeBody::File(file) = &mut self.above.tree().get_mut(path)?.body
             && file.size() == bytes.len() as u64
         {
             *file = bytes.into();
@@ -146,7 +146,7 @@ impl<O: Os> Shared<O> {
 
     /// Looks up all entries of a directory, if it is from below.
     pub(super) fn know_entries(&self, path: &AbsPath) -> Result<(), OsError> {
-        let directory = matches!(self.above.tree().get(path).map(|node| &node.body), Ok(Body::Directory(_)));
+        let directory = matches!(self.above.tree().get(path).map(|node| &node.body), Ok(NodeBody::Directory(_)));
         if !directory || self.is_own(path) {
             return Ok(());
         }
@@ -165,12 +165,12 @@ impl<O: Os> Shared<O> {
         Ok(())
     }
 
-    pub(super) fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<Changed> {
+    pub(super) fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<ChangedName> {
         let touched = self.state().touched.clone();
         let changed = |path: AbsPath| {
             let readable = may_read(&path);
             let before = self.look(fs::Stat {}, path.clone()).and_then(|grant| self.below.stat(grant)).ok();
-            let before = before.map(|metadata| Thing {
+            let before = before.map(|metadata| NamedThing {
                 kind: metadata.kind,
                 mode: metadata.mode,
                 owner: (metadata.uid, metadata.gid),
@@ -181,31 +181,35 @@ impl<O: Os> Shared<O> {
                 },
             });
             let after = self.above.tree().get(&path).ok().cloned();
-            let after = after.map(|node| Thing {
+            let after = after.map(|node| NamedThing {
                 kind: node.kind(),
                 mode: node.mode,
                 owner: (node.uid, node.gid),
                 contents: match node.body {
-                    Body::File(Contents::Here(bytes)) => Some(bytes.to_vec()),
-                    Body::File(Contents::Below { path, .. }) if may_read(&path) => self.contents(&path).ok().flatten(),
-                    Body::Link(target) => Some(target),
+                    NodeBody::File(FileContents::Here(bytes)) => Some(bytes.to_vec()),
+                    NodeBody::File(FileContents::Below { path, .. }) if may_read(&path) => {
+                        self.contents(&path).ok().flatten()
+                    }
+                    NodeBody::Link(target) => Some(target),
                     _ => None,
                 },
             });
-            Changed { path, before, after }
+            ChangedName { path, before, after }
         };
         touched.into_iter().map(changed).filter(|changed| changed.before != changed.after).collect()
     }
 }
 
 /// Returns the body of something below, as far as it is known without reading it.
-fn body(path: &AbsPath, metadata: &Metadata) -> Body {
+fn body(path: &AbsPath, metadata: &Metadata) -> NodeBody {
     match metadata.kind {
-        EntryKind::File => Body::File(Contents::Below { path: path.clone(), size: metadata.size }),
-        EntryKind::Directory => Body::Directory(Entries::new()),
+        EntryKind::File => NodeBody::File(FileContents::Below { path: path.clone(), size: metadata.size }),
+        EntryKind::Directory => NodeBody::Directory(TreeEntries::new()),
         // The text of a link that is not UTF-8 is unknown, so the link leads nowhere here.
-        EntryKind::Symlink => Body::Link(metadata.target.as_ref().map_or_else(|| vec![0], |text| text.clone().into())),
-        other => Body::Special(other),
+        EntryKind::Symlink => {
+            NodeBody::Link(metadata.target.as_ref().map_or_else(|| vec![0], |text| text.clone().into()))
+        }
+        other => NodeBody::Special(other),
     }
 }
 
@@ -214,6 +218,6 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
 }
 
 /// Returns the entries of a directory with their kinds.
-pub(super) fn kinds(entries: &Entries) -> impl Iterator<Item = (&Vec<u8>, EntryKind)> {
-    entries.iter().map(|(name, node): (&Vec<u8>, &Node)| (name, node.kind()))
+pub(super) fn kinds(entries: &TreeEntries) -> impl Iterator<Item = (&Vec<u8>, EntryKind)> {
+    entries.iter().map(|(name, node): (&Vec<u8>, &TreeNode)| (name, node.kind()))
 }

@@ -10,7 +10,7 @@ use rex_core::{
     Subject, Timestamp, Value,
 };
 use rex_sdk::os::EntryKind;
-use rex_sdk::{Args, Example, Form, Kind, MemOs, OPS, Op, OpSpec, Operation, Returns, Session};
+use rex_sdk::{Args, CallExample, MemOs, OPS, Op, OpSpec, Operation, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Operations that need a permission but no system: `sys::time` returns the clock of the run.
 const WITHOUT_SYSTEM: &[&str] = &["sys::time"];
@@ -201,15 +201,15 @@ fn a_denied_caller_learns_nothing_about_what_exists() {
             }
             places.push(place);
             let others = match spec.params[place].kind {
-                Kind::Path => paths,
-                Kind::Unit => units,
+                ParamKind::Path => paths,
+                ParamKind::Unit => units,
                 _ => continue,
             };
             let mut told = Vec::new();
             for &other in others {
                 let mut args = example(spec);
                 // A program is named by a path with a slash.
-                let program = matches!(spec.params[place].form, Form::Read(_));
+                let program = matches!(spec.params[place].form, ParamForm::Read(_));
                 args[place] = if program { format!("./{other}").into() } else { other.into() };
                 let mut world = World::new(Rule::AllBut(action));
                 world.os = world.os.link("/srv/app/lost", "/none");
@@ -348,10 +348,10 @@ fn a_panicking_operation_is_an_internal_error_and_keeps_its_secrets() {
             aliases: &[],
             needs: &[],
             params: &[],
-            returns: Returns { kind: "nothing", doc: "" },
+            returns: ReturnSpec { kind: "nothing", doc: "" },
             doc: "Panics.",
             errors: &[],
-            example: Example { args: "[]", returns: "null" },
+            example: CallExample { args: "[]", returns: "null" },
         },
         call: |_: &Session<'_>, _: &Args| panic!("hunter2"),
     };

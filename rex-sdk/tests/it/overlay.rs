@@ -140,7 +140,7 @@ fn what_changed_is_told_as_far_as_it_may_be_read() {
     world.call("fs::remove", r#"["version.txt"]"#).unwrap();
     let changed = world.os.changed(&|path| path.name() != "version.txt");
     assert_eq!(changed.iter().map(|changed| changed.path.name()).collect::<Vec<_>>(), ["config.yaml", "version.txt"]);
-    let text = |thing: &Option<rex_sdk::overlay::Thing>| {
+    let text = |thing: &Option<rex_sdk::overlay::NamedThing>| {
         thing.as_ref().map(|thing| thing.contents.clone().map(|bytes| String::from_utf8(bytes).unwrap()))
     };
     assert_eq!(text(&changed[0].before), Some(Some("port: 8080\n".into())));

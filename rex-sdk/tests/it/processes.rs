@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rex_core::action::{fs as files, process};
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::{
-    AbsPath, Action, Authorize, Call, Code, Decision, Effect, Error, Extent, Limits, MemoryJournal, Place, Principal,
-    Reach, Request, Run, Subject, Value,
+    AbsPath, Action, Authorize, Call, Code, Decision, Effect, Error, Extent, Limits, MemoryJournal, Principal, Reach,
+    ReachPlace, Request, Run, Subject, Value,
 };
 use rex_sdk::host::HostOptions;
 use rex_sdk::os::{OsError, Processes};
@@ -47,8 +47,8 @@ impl World {
     }
 
     fn limited(allows: &'static str, written: &[&str], written_bytes: u64) -> Self {
-        let written = written.iter().map(|place| Place::Below((*place).to_owned())).collect();
-        let all = Extent::Within([Place::Below("/".to_owned())].into());
+        let written = written.iter().map(|place| ReachPlace::Below((*place).to_owned())).collect();
+        let all = Extent::Within([ReachPlace::Below("/".to_owned())].into());
         let reach = Reach::new(vec![
             (files::Read::SPEC, all.clone()),
             (files::List::SPEC, all),
@@ -242,11 +242,11 @@ fn a_signal_reaches_the_one_that_was_decided_on() {
     assert_eq!(nice(), 19);
 
     // A process with another identity is left alone.
-    let grant = |identity: Identity| {
+    let grant = |identity: ProcessIdentity| {
         let process = Process::new(stranger.pid, identity);
         world.run.gate(Call::default()).permit(process::Signal { signal: "KILL".to_owned() }, process).unwrap()
     };
-    let before = Identity { name: "sleep".to_owned(), started: 1, ..Identity::default() };
+    let before = ProcessIdentity { name: "sleep".to_owned(), started: 1, ..ProcessIdentity::default() };
     let error = world.os.signal(grant(before), world.run.budget()).unwrap_err();
     assert!(matches!(error, OsError::Changed), "{error}");
 
@@ -285,7 +285,7 @@ fn a_program_that_fails_comes_with_what_it_could_open() {
         fs::write(base.join(name), name).unwrap();
     }
     let (open, closed) = (base.join("open").display().to_string(), base.join("closed").display().to_string());
-    let reach = Reach::new(vec![(files::Read::SPEC, Extent::Within([Place::Exactly(open.clone())].into()))]);
+    let reach = Reach::new(vec![(files::Read::SPEC, Extent::Within([ReachPlace::Exactly(open.clone())].into()))]);
     let os = HostOs::new(HostOptions::default()).with_programs(reach);
     let world = World { os, ..World::new("") };
     let well = world.run("/usr/bin/cat", &[&open], none()).unwrap();

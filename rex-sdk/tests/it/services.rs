@@ -17,7 +17,7 @@ use rex_core::journal::Event;
 use rex_core::{
     AbsPath, Authorize, Code, Decision, Effect, Error, Limits, MemoryJournal, Principal, Request, Run, Subject, Value,
 };
-use rex_sdk::host::{Bus, HostOptions};
+use rex_sdk::host::{BusAddress, HostOptions};
 use rex_sdk::{HostOs, Session};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx/with-systemd.sh");
@@ -48,7 +48,7 @@ impl World {
         let limits = Limits { wall_ms, ..Limits::default() };
         let subject = Subject::new(Principal::agent("operator"));
         Self {
-            os: HostOs::new(HostOptions { bus: Bus::Address(bus.to_owned()), ..HostOptions::default() }),
+            os: HostOs::new(HostOptions { bus: BusAddress::Address(bus.to_owned()), ..HostOptions::default() }),
             run: Run::new("test", subject, Arc::new(Only(only)), journal.clone(), limits),
             base: AbsPath::parse("/").unwrap(),
             journal,

@@ -1,6 +1,6 @@
 //! `docs/actions.md`
 
-use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, Values};
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, ValueSet};
 
 use super::{HEAD, cell, namespaces};
 
@@ -62,7 +62,7 @@ fn fact(attribute: &Attribute) -> String {
 
 /// Returns the values of a fact or an attribute, if they are not all of its type.
 fn values(attribute: &Attribute) -> String {
-    if attribute.values == Values::Any { String::new() } else { format!(", {}", cell(&attribute.values.to_string())) }
+    if attribute.values == ValueSet::Any { String::new() } else { format!(", {}", cell(&attribute.values.to_string())) }
 }
 
 fn resource(spec: &ResourceSpec) -> String {

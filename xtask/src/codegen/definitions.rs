@@ -1,7 +1,7 @@
 //! `docs/definitions/*.d.rhai`: completions and explanations for editors with Rhai's language server.
 
 use rex_sdk::docs::call;
-use rex_sdk::{Kind, OpSpec, Operation};
+use rex_sdk::{OpSpec, Operation, ParamKind};
 
 use super::namespaces;
 
@@ -49,16 +49,16 @@ fn function(spec: &OpSpec, name: &str, params: &[String]) -> String {
     format!("\n{doc}fn {name}({}) -> {};\n", params.join(", "), returned(spec.returns.value_kind()))
 }
 
-fn kind(kind: Kind) -> &'static str {
+fn kind(kind: ParamKind) -> &'static str {
     match kind {
-        Kind::Path | Kind::Unit | Kind::Text => "String",
-        Kind::Data => "String | Blob",
-        Kind::Int | Kind::Count => "int",
-        Kind::Duration => "int | float | String",
-        Kind::Size | Kind::Moment => "int | String",
-        Kind::Bool => "bool",
-        Kind::Texts => "Array",
-        Kind::TextMap => "Map",
+        ParamKind::Path | ParamKind::Unit | ParamKind::Text => "String",
+        ParamKind::Data => "String | Blob",
+        ParamKind::Int | ParamKind::Count => "int",
+        ParamKind::Duration => "int | float | String",
+        ParamKind::Size | ParamKind::Moment => "int | String",
+        ParamKind::Bool => "bool",
+        ParamKind::Texts => "Array",
+        ParamKind::TextMap => "Map",
     }
 }
 

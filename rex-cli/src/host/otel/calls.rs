@@ -9,7 +9,7 @@ use rex_audit::Entry;
 use rex_core::{ACTIONS, Timestamp};
 
 use super::nanos;
-use crate::host::told::SUCCESS;
+use crate::host::report::SUCCESS;
 
 /// Maximum number of spans and events. Operations beyond that are only counted.
 const MOST: usize = 10_000;
@@ -28,7 +28,7 @@ const NAMES: [(&str, &str, &str); 4] = [
 
 /// The calls of a run so far.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
+pub(super) struct CallSpans {
     /// The spans of calls that ended. Their trace is not known yet.
     pub(super) ended: Vec<Span>,
     /// Number of ended calls without a span.
@@ -36,39 +36,39 @@ pub(super) struct Calls {
     /// The SHA-256 of the policy.
     pub(super) policy: Option<String>,
     /// The call that has not ended yet.
-    open: Option<Call>,
+    open: Option<OpenSpan>,
     /// Number of spans and events kept.
     count: usize,
 }
 
 /// A call of an operation.
 #[derive(Debug)]
-struct Call {
+struct OpenSpan {
     operation: String,
     line: Option<u32>,
     start: Timestamp,
     events: Vec<Event>,
     events_left_out: u32,
-    first: Option<Decision>,
+    first: Option<SpanDecision>,
     /// The last denial.
-    denied: Option<Decision>,
+    denied: Option<SpanDecision>,
 }
 
 #[derive(Debug, Clone)]
-struct Decision {
+struct SpanDecision {
     attributes: Vec<KeyValue>,
     reason: String,
 }
 
-impl Calls {
+impl CallSpans {
     /// Adds a record.
     pub(super) fn add(&mut self, entry: &Entry<'_>) {
         match &*entry.event {
             "start" => self.policy = entry.policy.as_deref().map(cut),
-            "decision" => self.open.get_or_insert_with(|| Call::new(entry)).decided(entry),
+            "decision" => self.open.get_or_insert_with(|| OpenSpan::new(entry)).decided(entry),
             "outcome" => {
                 let took = i64::try_from(entry.duration_us).unwrap_or(i64::MAX);
-                let mut call = self.open.take().unwrap_or_else(|| Call::new(entry));
+                let mut call = self.open.take().unwrap_or_else(|| OpenSpan::new(entry));
                 // The record is written a moment after the call ended; the decisions came after its start.
                 call.start = call.start.min(Timestamp::from_micros(time(entry).as_micros().saturating_sub(took)));
                 let result = entry.result.as_deref().unwrap_or_default();
@@ -85,7 +85,7 @@ impl Calls {
         }
     }
 
-    fn end(&mut self, call: Call, time: Timestamp, result: &str, more: Option<KeyValue>) {
+    fn end(&mut self, call: OpenSpan, time: Timestamp, result: &str, more: Option<KeyValue>) {
         let count = 1 + call.events.len();
         if self.count + count > MOST {
             self.left_out += 1;
@@ -96,7 +96,7 @@ impl Calls {
     }
 }
 
-impl Call {
+impl OpenSpan {
     fn new(entry: &Entry<'_>) -> Self {
         Self {
             operation: cut(&entry.operation),
@@ -117,7 +117,7 @@ impl Call {
                 return;
             }
         }
-        let decision = Decision::new(entry);
+        let decision = SpanDecision::new(entry);
         if self.events.len() < EVENTS {
             let reason = Some(&decision.reason).filter(|reason| !reason.is_empty());
             let reason = reason.map(|reason| KeyValue::new("rex.reason", reason.clone()));
@@ -156,7 +156,7 @@ impl Call {
     }
 }
 
-impl Decision {
+impl SpanDecision {
     fn new(entry: &Entry<'_>) -> Self {
         let text = |name: &'static str, text: Option<&str>| KeyValue::new(name, cut(text.unwrap_or_default()));
         let (action, resource) = (entry.action.as_deref(), entry.resource.as_deref());
@@ -230,8 +230,8 @@ mod tests {
         format!(r#""event":"outcome","result":"{result}","bytes":7,"duration_us":1500000"#)
     }
 
-    fn calls(lines: &[String]) -> Calls {
-        let mut calls = Calls::default();
+    fn calls(lines: &[String]) -> CallSpans {
+        let mut calls = CallSpans::default();
         lines.iter().for_each(|line| calls.add(&Entry::parse(line.as_bytes()).unwrap()));
         calls
     }

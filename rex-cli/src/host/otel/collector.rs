@@ -36,12 +36,12 @@ pub(super) struct Collector {
 
 /// A signal of OpenTelemetry.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Signal {
+pub(super) enum OtelSignal {
     Traces,
     Metrics,
 }
 
-impl Signal {
+impl OtelSignal {
     fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
@@ -58,7 +58,7 @@ impl Signal {
 
 /// The reason why a collector did not get something.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum ExportFailure {
     /// A refusal of the message.
     Refused(String),
     /// No answer; nothing more is sent.
@@ -88,7 +88,7 @@ impl Collector {
     }
 
     /// Begins an export; its time starts now.
-    pub(super) fn begin(&self) -> Result<Sending<'_>, Failed> {
+    pub(super) fn begin(&self) -> Result<CollectorSession<'_>, ExportFailure> {
         let start = Instant::now();
         let mut tls = TlsConfig::builder();
         if self.endpoint.starts_with("https:") {
@@ -103,7 +103,7 @@ impl Collector {
             .max_redirects(0)
             .user_agent(concat!("rex/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Sending { collector: self, agent: config.new_agent(), start })
+        Ok(CollectorSession { collector: self, agent: config.new_agent(), start })
     }
 
     /// Returns its URL for people.
@@ -113,10 +113,10 @@ impl Collector {
 }
 
 /// Returns the certificate authorities that the operator trusts.
-fn authorities() -> Result<RootCerts, Failed> {
+fn authorities() -> Result<RootCerts, ExportFailure> {
     let named = ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"].into_iter().find_map(variable);
     let text = rex_sdk::host::authorities(named.as_deref().map(Path::new))
-        .map_err(|error| Failed::Silent(error.to_string()))?;
+        .map_err(|error| ExportFailure::Silent(error.to_string()))?;
     let certificates = parse_pem(text.as_bytes()).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
@@ -142,16 +142,16 @@ fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Stop> {
 
 /// An export in progress.
 #[derive(Debug)]
-pub(super) struct Sending<'c> {
+pub(super) struct CollectorSession<'c> {
     collector: &'c Collector,
     agent: ureq::Agent,
     start: Instant,
 }
 
-impl Sending<'_> {
+impl CollectorSession<'_> {
     /// Sends one message of a signal.
-    pub(super) fn post(&self, signal: Signal, message: &impl Message) -> Result<(), Failed> {
-        let silent = |error: ureq::Error| Failed::Silent(error.to_string());
+    pub(super) fn post(&self, signal: OtelSignal, message: &impl Message) -> Result<(), ExportFailure> {
+        let silent = |error: ureq::Error| ExportFailure::Silent(error.to_string());
         let mut request = self.agent.post(format!("{}/v1/{}", self.collector.endpoint, signal.as_str()));
         for (name, value) in &self.collector.headers {
             request = request.header(name, value);
@@ -161,13 +161,13 @@ impl Sending<'_> {
         let mut answer = request.send(&message.encode_to_vec()).map_err(silent)?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(Failed::Refused(format!("it answered {status} to the {}", signal.as_str())));
+            return Err(ExportFailure::Refused(format!("it answered {status} to the {}", signal.as_str())));
         }
         let answer = answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(silent)?;
         // The answers to both signals have the same wire format. An invalid one counts as empty.
         let partial = ExportTraceServiceResponse::decode(&*answer).ok().and_then(|answer| answer.partial_success);
         match partial.filter(|partial| partial.rejected_spans > 0) {
-            Some(partial) => Err(Failed::Refused(format!(
+            Some(partial) => Err(ExportFailure::Refused(format!(
                 "it left out {} of the {}: {}",
                 partial.rejected_spans,
                 signal.as_str(),

@@ -8,14 +8,14 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::transform::common::tonic::Attributes;
 use rex_audit::Metrics;
-use rex_audit::metrics::{BOUNDS, Durations, Figure, Sample};
+use rex_audit::metrics::{BOUNDS, DurationHistogram, Sample, SampleValue};
 
-use super::{Period, nanos, scope};
+use super::{ExportPeriod, nanos, scope};
 
 /// The temporality of all metrics: an export counts one run; other runs of the service export their own.
 const DELTA: i32 = AggregationTemporality::Delta as i32;
 
-pub(super) fn request(metrics: &Metrics, period: &Period) -> ExportMetricsServiceRequest {
+pub(super) fn request(metrics: &Metrics, period: &ExportPeriod) -> ExportMetricsServiceRequest {
     let mut told: Vec<Metric> = Vec::new();
     for sample in metrics.samples() {
         let (name, unit) = named(sample.name);
@@ -48,19 +48,19 @@ fn named(name: &str) -> (String, &'static str) {
     (name.replace('_', "."), unit)
 }
 
-fn empty(figure: &Figure<'_>) -> metric::Data {
+fn empty(figure: &SampleValue<'_>) -> metric::Data {
     match figure {
-        Figure::Count(_) => {
+        SampleValue::Count(_) => {
             metric::Data::Sum(Sum { data_points: Vec::new(), aggregation_temporality: DELTA, is_monotonic: true })
         }
-        Figure::Durations(_) => {
+        SampleValue::Durations(_) => {
             metric::Data::Histogram(Histogram { data_points: Vec::new(), aggregation_temporality: DELTA })
         }
     }
 }
 
-fn number(sample: &Sample<'_>, period: &Period) -> Option<NumberDataPoint> {
-    let Figure::Count(count) = sample.figure else { return None };
+fn number(sample: &Sample<'_>, period: &ExportPeriod) -> Option<NumberDataPoint> {
+    let SampleValue::Count(count) = sample.figure else { return None };
     Some(NumberDataPoint {
         attributes: attributes(sample),
         start_time_unix_nano: nanos(period.start),
@@ -70,8 +70,8 @@ fn number(sample: &Sample<'_>, period: &Period) -> Option<NumberDataPoint> {
     })
 }
 
-fn durations(sample: &Sample<'_>, period: &Period) -> Option<HistogramDataPoint> {
-    let Figure::Durations(Durations { buckets, count, sum_us }) = sample.figure else { return None };
+fn durations(sample: &Sample<'_>, period: &ExportPeriod) -> Option<HistogramDataPoint> {
+    let SampleValue::Durations(DurationHistogram { buckets, count, sum_us }) = sample.figure else { return None };
     let beyond = count.saturating_sub(buckets.iter().sum());
     Some(HistogramDataPoint {
         attributes: attributes(sample),

@@ -13,22 +13,22 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use rex_audit::redact;
 
-use super::calls::{Calls, cut, number, outcome, status, texts};
+use super::calls::{CallSpans, cut, number, outcome, status, texts};
 use super::collector::variable;
-use super::{Period, nanos, scope};
+use super::{ExportPeriod, nanos, scope};
 use crate::exit::Exit;
-use crate::host::run::Job;
-use crate::host::told::Told;
+use crate::host::report::RunReport;
+use crate::host::run::RunJob;
 
 /// Maximum number of spans in one message.
 const PART: usize = 512;
 
 /// Returns the messages with all spans; none if the run has a caller whose trace is not sampled.
 pub(super) fn requests(
-    mut calls: Calls,
-    period: &Period,
-    job: &Job,
-    told: &Told,
+    mut calls: CallSpans,
+    period: &ExportPeriod,
+    job: &RunJob,
+    told: &RunReport,
     exit: Exit,
 ) -> Vec<ExportTraceServiceRequest> {
     let caller = caller();
@@ -74,7 +74,7 @@ pub(super) fn requests(
     spans.chunks(PART).map(|part| request(part, period)).collect()
 }
 
-fn request(spans: &[Span], period: &Period) -> ExportTraceServiceRequest {
+fn request(spans: &[Span], period: &ExportPeriod) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans: spans.to_vec(), ..ScopeSpans::default() }];
     let resource = Some(period.resource.clone());
     ExportTraceServiceRequest {
@@ -83,7 +83,7 @@ fn request(spans: &[Span], period: &Period) -> ExportTraceServiceRequest {
 }
 
 /// Returns the span of the run, without its place in the trace.
-fn root(calls: &Calls, period: &Period, job: &Job, told: &Told, exit: Exit) -> Span {
+fn root(calls: &CallSpans, period: &ExportPeriod, job: &RunJob, told: &RunReport, exit: Exit) -> Span {
     let clean = |text: &str| cut(&redact::text(text));
     let stats = &told.stats;
     let mut attributes = vec![

@@ -5,7 +5,7 @@ mod write;
 
 use rhai::{Array, Dynamic};
 
-use super::{Fallible, VALUE_BYTES, fail_with};
+use super::{PureResult, VALUE_BYTES, fail_with};
 
 functions! { "yaml";
     /// Reads a YAML document. Keys are text as they are written, and none occurs twice; `<<` merges maps into another one; `yes` and dates are text; a number that is too large for an INT becomes a FLOAT. Tags are known for `!!str`, `!!int`, `!!float`, `!!bool`, `!!null`, `!!seq` and `!!map`.
@@ -16,7 +16,7 @@ functions! { "yaml";
     format(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write::document(value);
 }
 
-fn parse(text: &str) -> Fallible<Dynamic> {
+fn parse(text: &str) -> PureResult<Dynamic> {
     let mut documents = read::documents(text, 2, VALUE_BYTES)?;
     if documents.len() > 1 {
         return Err(fail_with("the text holds several YAML documents", "`yaml::parse_all` reads them as a list"));

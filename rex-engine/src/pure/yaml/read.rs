@@ -8,13 +8,13 @@ use rex_core::Error;
 use rhai::{Array, Dynamic, Map};
 
 use super::super::json::{ENTRY_BYTES, ITEM_BYTES, LIST_BYTES, MAP_BYTES, STRING_BYTES};
-use super::super::{Budget, DEPTH, Fallible, fail, printable, quote};
+use super::super::{CallBudget, DEPTH, PureResult, fail, printable, quote};
 
 /// Reads the documents of a text: at most `most`, whose values take at most `bytes`.
-pub(super) fn documents(text: &str, most: usize, bytes: usize) -> Fallible<Vec<Dynamic>> {
+pub(super) fn documents(text: &str, most: usize, bytes: usize) -> PureResult<Vec<Dynamic>> {
     let options = options! { flow_nesting_limit: DEPTH, block_nesting_limit: DEPTH };
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { parser, budget: Budget::new(bytes), anchors: HashMap::new() };
+    let mut reader = DocumentReader { parser, budget: CallBudget::new(bytes), anchors: HashMap::new() };
     let mut documents = Vec::new();
     while documents.len() < most {
         match reader.next()? {
@@ -32,27 +32,27 @@ pub(super) fn documents(text: &str, most: usize, bytes: usize) -> Fallible<Vec<D
     Ok(documents)
 }
 
-struct Reader<'t> {
+struct DocumentReader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    budget: Budget,
+    budget: CallBudget,
     /// The values with an anchor in this document, by the parser's number for it.
-    anchors: HashMap<usize, Anchored>,
+    anchors: HashMap<usize, AnchoredNode>,
 }
 
 /// A value, and its number of levels of lists and maps.
 #[derive(Clone)]
-struct Node {
+struct DocumentNode {
     value: Dynamic,
     height: usize,
 }
 
-struct Anchored {
-    node: Node,
+struct AnchoredNode {
+    node: DocumentNode,
     bytes: usize,
 }
 
-impl<'t> Reader<'t> {
-    fn next(&mut self) -> Fallible<(Event<'t>, Span)> {
+impl<'t> DocumentReader<'t> {
+    fn next(&mut self) -> PureResult<(Event<'t>, Span)> {
         match self.parser.next_event() {
             Some(event) => event.map_err(|error| refused(&error)),
             None => Ok((Event::StreamEnd, Span::default())),
@@ -60,7 +60,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads the value that starts with an event, which lies within `depth` lists and maps.
-    fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> Fallible<Node> {
+    fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> PureResult<DocumentNode> {
         let before = self.budget.taken();
         let (anchor, node) = match event {
             Event::Alias(anchor) => return self.alias(anchor, depth, span),
@@ -80,16 +80,16 @@ impl<'t> Reader<'t> {
     }
 
     /// Keeps a copy of a value that has an anchor.
-    fn name(&mut self, anchor: usize, node: &Node, bytes: usize) -> Fallible<()> {
+    fn name(&mut self, anchor: usize, node: &DocumentNode, bytes: usize) -> PureResult<()> {
         if anchor > 0 {
             self.budget.take(bytes.saturating_add(MAP_BYTES))?;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), bytes });
+            self.anchors.insert(anchor, AnchoredNode { node: node.clone(), bytes });
         }
         Ok(())
     }
 
-    fn alias(&self, anchor: usize, depth: usize, span: Span) -> Fallible<Node> {
-        let Some(Anchored { node, bytes }) = self.anchors.get(&anchor) else {
+    fn alias(&self, anchor: usize, depth: usize, span: Span) -> PureResult<DocumentNode> {
+        let Some(AnchoredNode { node, bytes }) = self.anchors.get(&anchor) else {
             return Err(invalid("an alias is part of what it stands for", span.start));
         };
         if depth + node.height > DEPTH {
@@ -99,7 +99,7 @@ impl<'t> Reader<'t> {
         Ok(node.clone())
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Fallible<Node> {
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> PureResult<DocumentNode> {
         let value = match tag {
             None if style == ScalarStyle::Plain => plain(text),
             None => text.into(),
@@ -108,16 +108,16 @@ impl<'t> Reader<'t> {
         if value.is_string() {
             self.budget.take(STRING_BYTES + text.len())?;
         }
-        Ok(Node { value, height: 0 })
+        Ok(DocumentNode { value, height: 0 })
     }
 
-    fn list(&mut self, depth: usize) -> Fallible<Node> {
+    fn list(&mut self, depth: usize) -> PureResult<DocumentNode> {
         self.budget.take(LIST_BYTES)?;
         let (mut items, mut height) = (Array::new(), 0);
         loop {
             let next = self.next()?;
             if next.0 == Event::SequenceEnd {
-                return Ok(Node { value: items.into(), height: height + 1 });
+                return Ok(DocumentNode { value: items.into(), height: height + 1 });
             }
             self.budget.take(ITEM_BYTES)?;
             let item = self.node(next, depth)?;
@@ -126,7 +126,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Fallible<Node> {
+    fn map(&mut self, depth: usize) -> PureResult<DocumentNode> {
         self.budget.take(MAP_BYTES)?;
         let (mut entries, mut merged, mut height) = (Map::new(), None, 0);
         loop {
@@ -153,10 +153,10 @@ impl<'t> Reader<'t> {
         for (key, value) in merged.into_iter().flatten().flatten() {
             entries.entry(key).or_insert(value);
         }
-        Ok(Node { value: entries.into(), height: height + 1 })
+        Ok(DocumentNode { value: entries.into(), height: height + 1 })
     }
 
-    fn key(&mut self, event: Event<'t>, span: Span) -> Fallible<String> {
+    fn key(&mut self, event: Event<'t>, span: Span) -> PureResult<String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let node = self.scalar(&text, style, tag.as_deref(), span)?;
@@ -174,7 +174,7 @@ impl<'t> Reader<'t> {
 }
 
 /// Returns the maps that `<<` merges.
-fn maps(value: Dynamic, span: Span) -> Fallible<Vec<Map>> {
+fn maps(value: Dynamic, span: Span) -> PureResult<Vec<Map>> {
     let wrong = |_| invalid("`<<` takes a map or a list of maps", span.start);
     if value.is_array() {
         let all = value.into_typed_array::<Dynamic>().map_err(wrong)?;
@@ -217,7 +217,7 @@ pub(super) fn plain(text: &str) -> Dynamic {
 }
 
 /// Returns the value of a scalar with a tag.
-fn tagged(text: &str, tag: &Tag, span: Span) -> Fallible<Dynamic> {
+fn tagged(text: &str, tag: &Tag, span: Span) -> PureResult<Dynamic> {
     let value = plain(text);
     let value = match tag.core_suffix() {
         Some("str") => Some(text.into()),
@@ -241,7 +241,7 @@ fn tagged(text: &str, tag: &Tag, span: Span) -> Fallible<Dynamic> {
 }
 
 /// Checks that the tag of a list or map, if any, is its own.
-fn collection(tag: Option<&Tag>, own: &str, span: Span) -> Fallible<()> {
+fn collection(tag: Option<&Tag>, own: &str, span: Span) -> PureResult<()> {
     match tag {
         // A `!` alone says nothing about a list or a map.
         Some(tag) if !tag.is_yaml_core_schema_tag(own) && tag.original() != "!" => Err(unknown(tag, span)),
@@ -249,7 +249,7 @@ fn collection(tag: Option<&Tag>, own: &str, span: Span) -> Fallible<()> {
     }
 }
 
-fn deeper(depth: usize, span: Span) -> Fallible<usize> {
+fn deeper(depth: usize, span: Span) -> PureResult<usize> {
     if depth < DEPTH { Ok(depth + 1) } else { Err(too_deep(span.start)) }
 }
 

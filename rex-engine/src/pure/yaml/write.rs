@@ -4,20 +4,20 @@
 use rex_core::Error;
 use rhai::{Array, Dynamic, Map};
 
-use super::super::{Budget, DEPTH, Fallible, TEXT_BYTES, fail, fail_with};
+use super::super::{CallBudget, DEPTH, PureResult, TEXT_BYTES, fail, fail_with};
 use super::read::plain;
 
 /// Writes a value as a document, with a line end after it.
-pub(super) fn document(value: &Dynamic) -> Fallible<String> {
-    let mut writer = Writer { text: String::new(), budget: Budget::new(TEXT_BYTES) };
-    writer.node(value, Place::Document, 0, 0)?;
+pub(super) fn document(value: &Dynamic) -> PureResult<String> {
+    let mut writer = DocumentWriter { text: String::new(), budget: CallBudget::new(TEXT_BYTES) };
+    writer.node(value, ValuePrefix::Document, 0, 0)?;
     writer.push("\n")?;
     Ok(writer.text)
 }
 
 /// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValuePrefix {
     /// Nothing: the value comes first.
     Document,
     /// A key and its colon.
@@ -31,19 +31,19 @@ const STEP: usize = 2;
 /// Maximum length of a key on one line with its value; YAML's own limit is 1024 characters.
 const KEY_BYTES: usize = 512;
 
-struct Writer {
+struct DocumentWriter {
     text: String,
-    budget: Budget,
+    budget: CallBudget,
 }
 
-impl Writer {
-    fn push(&mut self, text: &str) -> Fallible<()> {
+impl DocumentWriter {
+    fn push(&mut self, text: &str) -> PureResult<()> {
         self.budget.take(text.len())?;
         self.text.push_str(text);
         Ok(())
     }
 
-    fn line(&mut self, indent: usize) -> Fallible<()> {
+    fn line(&mut self, indent: usize) -> PureResult<()> {
         self.budget.take(indent + 1)?;
         self.text.push('\n');
         self.text.extend(std::iter::repeat_n(' ', indent));
@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Writes a value whose entries, if any, are at `indent`. A shared value can contain itself, hence the depth.
-    fn node(&mut self, value: &Dynamic, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+    fn node(&mut self, value: &Dynamic, place: ValuePrefix, indent: usize, depth: usize) -> PureResult<()> {
         let is_nested = value.is_array() || value.is_map();
         if is_nested && depth == DEPTH {
             return Err(refused(&format!("the value is nested deeper than {DEPTH} levels")));
@@ -66,23 +66,23 @@ impl Writer {
             let numbers: Array = blob.iter().map(|byte| i64::from(*byte).into()).collect();
             self.list(&numbers, place, indent, depth)
         } else {
-            if place != Place::Document {
+            if place != ValuePrefix::Document {
                 self.push(" ")?;
             }
             self.scalar(value, indent.max(STEP))
         }
     }
 
-    fn list(&mut self, list: &Array, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+    fn list(&mut self, list: &Array, place: ValuePrefix, indent: usize, depth: usize) -> PureResult<()> {
         for (number, item) in list.iter().enumerate() {
             self.start(number, place, indent)?;
             self.push("-")?;
-            self.node(item, Place::Dash, indent + STEP, depth + 1)?;
+            self.node(item, ValuePrefix::Dash, indent + STEP, depth + 1)?;
         }
         if list.is_empty() { self.empty("[]", place) } else { Ok(()) }
     }
 
-    fn map(&mut self, map: &Map, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+    fn map(&mut self, map: &Map, place: ValuePrefix, indent: usize, depth: usize) -> PureResult<()> {
         for (number, (key, value)) in map.iter().enumerate() {
             self.start(number, place, indent)?;
             let is_short = key.len() <= KEY_BYTES;
@@ -99,28 +99,28 @@ impl Writer {
                 self.line(indent)?;
             }
             self.push(":")?;
-            self.node(value, Place::Key, indent + STEP, depth + 1)?;
+            self.node(value, ValuePrefix::Key, indent + STEP, depth + 1)?;
         }
         if map.is_empty() { self.empty("{}", place) } else { Ok(()) }
     }
 
     /// Moves to the place of an entry: the first entry of an item follows its dash.
-    fn start(&mut self, number: usize, place: Place, indent: usize) -> Fallible<()> {
+    fn start(&mut self, number: usize, place: ValuePrefix, indent: usize) -> PureResult<()> {
         match place {
-            Place::Dash if number == 0 => self.push(" "),
-            Place::Document if number == 0 => Ok(()),
+            ValuePrefix::Dash if number == 0 => self.push(" "),
+            ValuePrefix::Document if number == 0 => Ok(()),
             _ => self.line(indent),
         }
     }
 
-    fn empty(&mut self, brackets: &str, place: Place) -> Fallible<()> {
-        if place != Place::Document {
+    fn empty(&mut self, brackets: &str, place: ValuePrefix) -> PureResult<()> {
+        if place != ValuePrefix::Document {
             self.push(" ")?;
         }
         self.push(brackets)
     }
 
-    fn scalar(&mut self, value: &Dynamic, indent: usize) -> Fallible<()> {
+    fn scalar(&mut self, value: &Dynamic, indent: usize) -> PureResult<()> {
         if let Ok(text) = value.as_immutable_string_ref() {
             return self.text(&text, indent);
         }
@@ -147,7 +147,7 @@ impl Writer {
         self.push(&text)
     }
 
-    fn text(&mut self, text: &str, indent: usize) -> Fallible<()> {
+    fn text(&mut self, text: &str, indent: usize) -> PureResult<()> {
         if is_plain(text) {
             self.push(text)
         } else if is_literal(text) {
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// Writes a text line by line, with `|` if it ends with a line end, and else with `|-`.
-    fn literal(&mut self, text: &str, indent: usize) -> Fallible<()> {
+    fn literal(&mut self, text: &str, indent: usize) -> PureResult<()> {
         let (text, head) = text.strip_suffix('\n').map_or((text, "|-"), |text| (text, "|"));
         self.push(head)?;
         for line in text.split('\n') {
@@ -168,7 +168,7 @@ impl Writer {
         Ok(())
     }
 
-    fn quoted(&mut self, text: &str) -> Fallible<()> {
+    fn quoted(&mut self, text: &str) -> PureResult<()> {
         self.push("\"")?;
         for char in text.chars() {
             match char {

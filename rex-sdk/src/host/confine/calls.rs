@@ -3,10 +3,10 @@
 use libc::{c_int, c_long};
 use seccompiler::{BpfProgram, apply_filter};
 
-use super::Needs;
-use super::filter::{Action, Filter, Test};
+use super::AccessNeeds;
+use super::filter::{ArgumentTest, FilterAction, FilterProgram};
 use super::requests::{OF_OTHERS, OPTIONS, OWNERS, REQUESTS};
-use super::version::Version;
+use super::version::LandlockVersion;
 
 /// Calls that every run needs: memory, threads, time, its own descriptors.
 const ALWAYS: &[c_long] = &[
@@ -133,7 +133,7 @@ const NEVER: &[c_long] = &[
 
 /// Restricts this thread, and all that it starts; `Err` says what the kernel lacks. With `cuts`, another mechanism
 /// limits which files are truncated; without, no call truncates one.
-pub(super) fn restrict(needs: &Needs, cuts: bool) -> Result<(), String> {
+pub(super) fn restrict(needs: &AccessNeeds, cuts: bool) -> Result<(), String> {
     apply(&of_worker(needs, cuts))
 }
 
@@ -143,13 +143,13 @@ pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
 }
 
 /// The action for an unlisted call: it fails, so that a library that only tries it notices.
-const REFUSED: Action = Action::Refuse(libc::EPERM);
+const REFUSED: FilterAction = FilterAction::Refuse(libc::EPERM);
 
-fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
-    let mut filter = Filter::new();
+fn of_worker(needs: &AccessNeeds, cuts: bool) -> BpfProgram {
+    let mut filter = FilterProgram::new();
     if !cuts && needs.opens() {
         // The flags of `openat2` are in memory, where no filter sees them.
-        filter.when(libc::SYS_openat, &[&[Test::Masked(2, bits(libc::O_TRUNC), 0)]], REFUSED);
+        filter.when(libc::SYS_openat, &[&[ArgumentTest::Masked(2, bits(libc::O_TRUNC), 0)]], REFUSED);
     }
     let groups = [
         (true, ALWAYS),
@@ -163,10 +163,10 @@ fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
         (needs.xattrs, XATTRS),
     ];
     let wanted = groups.into_iter().filter(|(wanted, _)| *wanted);
-    filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), Action::Allow);
+    filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), FilterAction::Allow);
     // No memory that is written and then executed.
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        filter.when(call, &[&[Test::Masked(2, bits(libc::PROT_EXEC), 0)]], REFUSED);
+        filter.when(call, &[&[ArgumentTest::Masked(2, bits(libc::PROT_EXEC), 0)]], REFUSED);
     }
     // Commands on its own descriptors.
     let commands = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
@@ -174,14 +174,14 @@ fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
     filter.when(libc::SYS_fcntl, &commands.each_ref().map(|list| &list[..]), REFUSED);
     // Threads, and no processes. Only the flags of `clone` can be checked; the C library uses it if `clone3` does not
     // exist.
-    filter.when(libc::SYS_clone, &[&[Test::Masked(0, thread() | spaces(), thread())]], REFUSED);
-    filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
+    filter.when(libc::SYS_clone, &[&[ArgumentTest::Masked(0, thread() | spaces(), thread())]], REFUSED);
+    filter.among(&[libc::SYS_clone3], FilterAction::Refuse(libc::ENOSYS));
     // `abort` signals its own thread.
-    filter.when(libc::SYS_tgkill, &[&[Test::Masked(0, u32::MAX, std::process::id())]], REFUSED);
+    filter.when(libc::SYS_tgkill, &[&[ArgumentTest::Masked(0, u32::MAX, std::process::id())]], REFUSED);
     filter.when(libc::SYS_prctl, &[&[equals(0, libc::PR_SET_NAME)]], REFUSED);
     // Its own limits can be read, but not set.
-    filter.when(libc::SYS_prlimit64, &[&[Test::Zero(0), Test::Zero(2)]], REFUSED);
-    filter.among(NEVER, Action::Kill);
+    filter.when(libc::SYS_prlimit64, &[&[ArgumentTest::Zero(0), ArgumentTest::Zero(2)]], REFUSED);
+    filter.among(NEVER, FilterAction::Kill);
     filter.finish(REFUSED)
 }
 
@@ -275,18 +275,18 @@ const NEWEST: c_long = libc::SYS_mseal;
 
 /// Returns the filter for a program that a script starts: all known system calls, except those that it must not make,
 /// and those that this version of Landlock does not limit.
-pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
-    let mut filter = Filter::new();
+pub(super) fn of_program(processes: bool, version: LandlockVersion) -> BpfProgram {
+    let mut filter = FilterProgram::new();
     filter.above(NEWEST, REFUSED);
     let forks = if processes { &[] } else { FORKS };
     let signals = if version.holds_signals() { &[] } else { SIGNALS };
     let refused = [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].concat();
     filter.among(&refused, REFUSED);
     // Calls that have an alternative, and those whose writes the kernel does not count.
-    filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
-    filter.among(UNCOUNTED, Action::Refuse(libc::ENOSYS));
+    filter.among(&[libc::SYS_clone3], FilterAction::Refuse(libc::ENOSYS));
+    filter.among(UNCOUNTED, FilterAction::Refuse(libc::ENOSYS));
     let (mask, value) = if processes { (spaces(), 0) } else { (thread() | spaces(), thread()) };
-    filter.when(libc::SYS_clone, &[&[Test::Masked(0, mask, value)]], REFUSED);
+    filter.when(libc::SYS_clone, &[&[ArgumentTest::Masked(0, mask, value)]], REFUSED);
     // Limits of its own, and of no other process.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         filter.when(call, &[&[equals(0, 0)]], REFUSED);
@@ -295,21 +295,22 @@ pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
         cut_by_whoever_writes(&mut filter);
     }
     let owners = if version.holds_signals() { &[][..] } else { &OWNERS };
-    let commands = OF_OTHERS.iter().chain(owners).map(|command| Test::Not(1, bits(*command))).collect::<Vec<_>>();
+    let commands =
+        OF_OTHERS.iter().chain(owners).map(|command| ArgumentTest::Not(1, bits(*command))).collect::<Vec<_>>();
     filter.when(libc::SYS_fcntl, &[&commands], REFUSED);
     filter.only(libc::SYS_ioctl, 1, &REQUESTS, REFUSED);
     filter.only(libc::SYS_prctl, 0, OPTIONS, REFUSED);
-    filter.finish(Action::Allow)
+    filter.finish(FilterAction::Allow)
 }
 
 /// Limits truncation to descriptors that are open for writing, since Landlock limits which files are opened so.
 /// Otherwise a file could be truncated that is open for reading, or (with an access mode of 3) for nothing.
-fn cut_by_whoever_writes(filter: &mut Filter) {
+fn cut_by_whoever_writes(filter: &mut FilterProgram) {
     filter.among(&[libc::SYS_truncate], REFUSED);
-    filter.among(&[libc::SYS_openat2], Action::Refuse(libc::ENOSYS));
+    filter.among(&[libc::SYS_openat2], FilterAction::Refuse(libc::ENOSYS));
     for &(call, flags) in OPENS_BY_NAME {
-        let mode = |mode| [Test::Masked(flags, bits(libc::O_ACCMODE), bits(mode))];
-        let keeps = [Test::Masked(flags, bits(libc::O_TRUNC), 0)];
+        let mode = |mode| [ArgumentTest::Masked(flags, bits(libc::O_ACCMODE), bits(mode))];
+        let keeps = [ArgumentTest::Masked(flags, bits(libc::O_TRUNC), 0)];
         filter.when(call, &[&keeps, &mode(libc::O_WRONLY), &mode(libc::O_RDWR)], REFUSED);
     }
 }
@@ -336,6 +337,6 @@ fn bits(value: c_int) -> u32 {
     value.unsigned_abs()
 }
 
-fn equals(argument: u8, value: c_int) -> Test {
-    Test::Masked(argument, u32::MAX, bits(value))
+fn equals(argument: u8, value: c_int) -> ArgumentTest {
+    ArgumentTest::Masked(argument, u32::MAX, bits(value))
 }

@@ -14,22 +14,22 @@ use landlock::{
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Reach};
+use rex_core::{AbsPath, Action, ActionSpec, Extent, Reach, ReachPlace};
 
 use super::super::resolve;
-use super::version::Version;
-use crate::links::Last;
+use super::version::LandlockVersion;
+use crate::links::FinalLink;
 
 /// The Landlock rules that restrict a thread.
-pub(super) struct Held {
+pub(super) struct LandlockRules {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
     /// The version whose rights were requested.
-    pub(super) version: Version,
+    pub(super) version: LandlockVersion,
     /// The version of the kernel, which may be newer.
     pub(super) number: u32,
 }
 
-impl Held {
+impl LandlockRules {
     /// Checks whether the rules allow this access to a path.
     pub(super) fn lets(&self, path: &str, access: AccessFs) -> bool {
         let holds = |root: &str| {
@@ -40,7 +40,7 @@ impl Held {
 }
 
 /// Restricts this thread to the files of a reach; `Err` says what the kernel lacks.
-pub(super) fn restrict(reach: &Reach, version: Version) -> Result<Held, String> {
+pub(super) fn restrict(reach: &Reach, version: LandlockVersion) -> Result<LandlockRules, String> {
     Rulebook::new(rules(reach), version)?.restrict()
 }
 
@@ -48,11 +48,11 @@ pub(super) fn restrict(reach: &Reach, version: Version) -> Result<Held, String> 
 pub(super) struct Rulebook {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
     kernel: RulesetCreated,
-    version: Version,
+    version: LandlockVersion,
 }
 
 impl Rulebook {
-    fn new(rules: BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Result<Self, String> {
+    fn new(rules: BTreeMap<String, BitFlags<AccessFs>>, version: LandlockVersion) -> Result<Self, String> {
         Ok(Self { kernel: tell(&rules, version).map_err(failed)?, rules, version })
     }
 
@@ -60,7 +60,7 @@ impl Rulebook {
     ///
     /// If the kernel does not limit which files are truncated, a process that can write a file can truncate it. So a
     /// file that may be appended to but not truncated cannot be opened for writing.
-    pub(super) fn of_program(reach: &Reach, program: &OwnedFd, version: Version) -> Result<Self, String> {
+    pub(super) fn of_program(reach: &Reach, program: &OwnedFd, version: LandlockVersion) -> Result<Self, String> {
         let mut rules = rules(reach);
         if !version.holds_cuts() {
             for access in rules.values_mut().filter(|access| !access.contains(AccessFs::Truncate)) {
@@ -90,11 +90,11 @@ impl Rulebook {
     }
 
     /// Restricts this thread, and all that it starts.
-    pub(super) fn restrict(self) -> Result<Held, String> {
+    pub(super) fn restrict(self) -> Result<LandlockRules, String> {
         let status = self.kernel.restrict_self().map_err(failed)?;
         let status =
             if status.ruleset == RulesetStatus::NotEnforced { LandlockStatus::NotImplemented } else { status.landlock };
-        found(&status).map(|number| Held { rules: self.rules, version: self.version, number })
+        found(&status).map(|number| LandlockRules { rules: self.rules, version: self.version, number })
     }
 }
 
@@ -147,7 +147,7 @@ pub(in crate::host) fn in_words(reach: &Reach) -> String {
         if names.is_empty() { "no file".to_owned() } else { names.join(", ") }
     };
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
-    let (read, changed) = (list(reads), list(Version::NEWEST.files() & !(reads | AccessFs::Execute)));
+    let (read, changed) = (list(reads), list(LandlockVersion::NEWEST.files() & !(reads | AccessFs::Execute)));
     format!(
         "the program was confined to what the policy permits: besides itself and the libraries of the system, it could read {read} and change {changed}"
     )
@@ -175,7 +175,10 @@ fn of_a_file() -> BitFlags<AccessFs> {
     AccessFs::from_file(ABI::V6)
 }
 
-fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Result<RulesetCreated, RulesetError> {
+fn tell(
+    rules: &BTreeMap<String, BitFlags<AccessFs>>,
+    version: LandlockVersion,
+) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(version.files())?;
     if !version.network().is_empty() {
         ruleset = ruleset.handle_access(version.network())?;
@@ -198,14 +201,14 @@ fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Resul
 
 fn open(path: &str) -> Option<(OwnedFd, bool)> {
     let path = AbsPath::parse(path).ok()?;
-    let place = resolve::open(&path, OFlag::O_PATH, Last::Cross).ok()?;
+    let place = resolve::open(&path, OFlag::O_PATH, FinalLink::Cross).ok()?;
     let directory = super::super::open::is_directory(&place);
     Some((place, directory))
 }
 
 /// Returns the access that each path needs.
 fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
-    let mut rules = Rules { reach, map: BTreeMap::new() };
+    let mut rules = ReachRules { reach, map: BTreeMap::new() };
     rules.on_the_thing(fs::Read::SPEC, AccessFs::ReadFile.into());
     rules.on_the_thing(fs::List::SPEC, AccessFs::ReadDir.into());
     rules.on_the_thing_or_its_directory(fs::Append::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
@@ -226,12 +229,12 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     rules.map
 }
 
-struct Rules<'r> {
+struct ReachRules<'r> {
     reach: &'r Reach,
     map: BTreeMap<String, BitFlags<AccessFs>>,
 }
 
-impl Rules<'_> {
+impl ReachRules<'_> {
     /// Adds access to a path. For a missing directory that the script may make, the access is for the one in which it
     /// will be made: a kernel knows only what exists.
     fn add(&mut self, path: &str, access: BitFlags<AccessFs>) {
@@ -250,9 +253,9 @@ impl Rules<'_> {
     fn on_the_thing(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
-                Place::Exactly(path) if self.is_replaced(&path) => self.add(parent(&path), access),
-                Place::Exactly(path) | Place::Below(path) => self.add(&path, access),
-                Place::Prefix(text) => self.add(parent(&text), access),
+                ReachPlace::Exactly(path) if self.is_replaced(&path) => self.add(parent(&path), access),
+                ReachPlace::Exactly(path) | ReachPlace::Below(path) => self.add(&path, access),
+                ReachPlace::Prefix(text) => self.add(parent(&text), access),
             }
         }
     }
@@ -261,7 +264,9 @@ impl Rules<'_> {
     fn on_the_thing_or_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
-                Place::Exactly(path) if !self.is_replaced(&path) && open(&path).is_some() => self.add(&path, access),
+                ReachPlace::Exactly(path) if !self.is_replaced(&path) && open(&path).is_some() => {
+                    self.add(&path, access)
+                }
                 place => self.add_directory(place, access),
             }
         }
@@ -274,10 +279,12 @@ impl Rules<'_> {
         }
     }
 
-    fn add_directory(&mut self, place: Place, access: BitFlags<AccessFs>) {
+    fn add_directory(&mut self, place: ReachPlace, access: BitFlags<AccessFs>) {
         match place {
-            Place::Below(path) if is_directory(&path) => self.add(&path, access),
-            Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(self.above(&path), access),
+            ReachPlace::Below(path) if is_directory(&path) => self.add(&path, access),
+            ReachPlace::Exactly(path) | ReachPlace::Below(path) | ReachPlace::Prefix(path) => {
+                self.add(self.above(&path), access)
+            }
         }
     }
 
@@ -295,10 +302,10 @@ impl Rules<'_> {
         AbsPath::parse(path).is_ok_and(|name| self.reach.covers(fs::CreateDir::SPEC, &name))
     }
 
-    fn places(&self, spec: &ActionSpec) -> Vec<Place> {
+    fn places(&self, spec: &ActionSpec) -> Vec<ReachPlace> {
         match self.reach.extent(spec) {
             None => Vec::new(),
-            Some(Extent::Anything) => vec![Place::Below("/".to_owned())],
+            Some(Extent::Anything) => vec![ReachPlace::Below("/".to_owned())],
             Some(Extent::Within(places)) => places.iter().cloned().collect(),
         }
     }

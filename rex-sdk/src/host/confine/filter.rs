@@ -31,7 +31,7 @@ const THIS_MACHINE: u32 = 0xC000_00F3;
 
 /// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum FilterAction {
     /// It is made.
     Allow,
     /// It fails with this error.
@@ -40,7 +40,7 @@ pub(super) enum Action {
     Kill,
 }
 
-impl Action {
+impl FilterAction {
     fn code(self) -> u32 {
         match self {
             Self::Allow => 0x7FFF_0000,
@@ -52,7 +52,7 @@ impl Action {
 
 /// A condition on an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum ArgumentTest {
     /// These bits of the low half of the argument have this value.
     Masked(u8, u32, u32),
     /// The low half of the argument is not this.
@@ -62,17 +62,17 @@ pub(super) enum Test {
 }
 
 /// A program under construction. The first match decides.
-pub(super) struct Filter {
+pub(super) struct FilterProgram {
     instructions: Vec<sock_filter>,
 }
 
-impl Filter {
+impl FilterProgram {
     /// Creates a filter that kills a process that uses the call numbers of another machine.
     pub(super) fn new() -> Self {
         let mut filter = Self { instructions: Vec::with_capacity(256) };
         filter.push(LOAD, 0, 0, MACHINE);
         filter.push(IF_EQUAL, 1, 0, THIS_MACHINE);
-        filter.push(RETURN, 0, 0, Action::Kill.code());
+        filter.push(RETURN, 0, 0, FilterAction::Kill.code());
         filter.push(LOAD, 0, 0, NUMBER);
         filter
     }
@@ -82,13 +82,13 @@ impl Filter {
     }
 
     /// Handles calls with numbers above this one.
-    pub(super) fn above(&mut self, call: c_long, action: Action) {
+    pub(super) fn above(&mut self, call: c_long, action: FilterAction) {
         self.push(IF_GREATER, 0, 1, number(call));
         self.push(RETURN, 0, 0, action.code());
     }
 
     /// Handles these calls, whatever their arguments.
-    pub(super) fn among(&mut self, calls: &[c_long], action: Action) {
+    pub(super) fn among(&mut self, calls: &[c_long], action: FilterAction) {
         // Conditional jumps reach at most 255 instructions.
         for calls in calls.chunks(200) {
             for (left, call) in (1..=u8::MAX).rev().skip(usize::from(u8::MAX) - calls.len()).zip(calls) {
@@ -100,7 +100,7 @@ impl Filter {
     }
 
     /// Allows this call if all tests of one of the lists hold; `otherwise` applies if not.
-    pub(super) fn when(&mut self, call: c_long, lists: &[&[Test]], otherwise: Action) {
+    pub(super) fn when(&mut self, call: c_long, lists: &[&[ArgumentTest]], otherwise: FilterAction) {
         let mut body = Self { instructions: Vec::new() };
         for tests in lists {
             // A test that fails jumps behind the `RETURN` of its list.
@@ -110,7 +110,7 @@ impl Filter {
                 left -= test.length();
                 test.write(&mut body, u8::try_from(left + 1).unwrap_or(u8::MAX));
             }
-            body.push(RETURN, 0, 0, Action::Allow.code());
+            body.push(RETURN, 0, 0, FilterAction::Allow.code());
         }
         body.push(RETURN, 0, 0, otherwise.code());
         self.push(IF_EQUAL, 0, u8::try_from(body.instructions.len()).unwrap_or(u8::MAX), number(call));
@@ -118,7 +118,7 @@ impl Filter {
     }
 
     /// Allows this call if the low half of this argument is one of the values; `otherwise` applies if not.
-    pub(super) fn only(&mut self, call: c_long, argument: u8, values: &[u32], otherwise: Action) {
+    pub(super) fn only(&mut self, call: c_long, argument: u8, values: &[u32], otherwise: FilterAction) {
         // INVARIANT: the table has some tens of values, so that jumps reach across it.
         let (length, over) = (u8::try_from(values.len()).unwrap_or(u8::MAX), 3);
         self.push(IF_EQUAL, 0, length.saturating_add(over), number(call));
@@ -127,17 +127,17 @@ impl Filter {
             self.push(IF_EQUAL, left, 0, *value);
         }
         self.push(RETURN, 0, 0, otherwise.code());
-        self.push(RETURN, 0, 0, Action::Allow.code());
+        self.push(RETURN, 0, 0, FilterAction::Allow.code());
     }
 
     /// Handles all other calls, and returns the program.
-    pub(super) fn finish(mut self, action: Action) -> Vec<sock_filter> {
+    pub(super) fn finish(mut self, action: FilterAction) -> Vec<sock_filter> {
         self.push(RETURN, 0, 0, action.code());
         self.instructions
     }
 }
 
-impl Test {
+impl ArgumentTest {
     fn length(self) -> usize {
         match self {
             Self::Not(..) => 2,
@@ -147,7 +147,7 @@ impl Test {
     }
 
     /// Writes the test. If it fails, it jumps over `fail` instructions behind it.
-    fn write(self, to: &mut Filter, fail: u8) {
+    fn write(self, to: &mut FilterProgram, fail: u8) {
         match self {
             Self::Masked(argument, mask, value) => {
                 to.push(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument));
@@ -204,18 +204,18 @@ mod tests {
         }
     }
 
-    fn test() -> impl Strategy<Value = Test> {
-        let masked =
-            (0..6_u8, 0..4_u32, 0..4_u32).prop_map(|(argument, mask, value)| Test::Masked(argument, mask, value));
-        let not = (0..6_u8, 0..4_u32).prop_map(|(argument, value)| Test::Not(argument, value));
-        prop_oneof![masked, not, (0..6_u8).prop_map(Test::Zero)]
+    fn test() -> impl Strategy<Value = ArgumentTest> {
+        let masked = (0..6_u8, 0..4_u32, 0..4_u32)
+            .prop_map(|(argument, mask, value)| ArgumentTest::Masked(argument, mask, value));
+        let not = (0..6_u8, 0..4_u32).prop_map(|(argument, value)| ArgumentTest::Not(argument, value));
+        prop_oneof![masked, not, (0..6_u8).prop_map(ArgumentTest::Zero)]
     }
 
-    fn holds(test: &Test, arguments: [u64; 6]) -> bool {
+    fn holds(test: &ArgumentTest, arguments: [u64; 6]) -> bool {
         match *test {
-            Test::Masked(argument, mask, value) => (arguments[usize::from(argument)] as u32) & mask == value,
-            Test::Not(argument, value) => arguments[usize::from(argument)] as u32 != value,
-            Test::Zero(argument) => arguments[usize::from(argument)] == 0,
+            ArgumentTest::Masked(argument, mask, value) => (arguments[usize::from(argument)] as u32) & mask == value,
+            ArgumentTest::Not(argument, value) => arguments[usize::from(argument)] as u32 != value,
+            ArgumentTest::Zero(argument) => arguments[usize::from(argument)] == 0,
         }
     }
 
@@ -229,31 +229,31 @@ mod tests {
             (chosen, argument, values) in (0..20_u32, 0..6_u8, prop::collection::vec(0..4_u32, 0..70)),
             arguments in prop::array::uniform6(prop_oneof![0..4_u64, Just(1 << 32), Just(1 << 34 | 2)]),
         ) {
-            let mut filter = Filter::new();
-            let lists: Vec<&[Test]> = lists.iter().map(Vec::as_slice).collect();
-            filter.when(tested.into(), &lists, Action::Refuse(1));
-            filter.only(chosen.into(), argument, &values, Action::Refuse(4));
-            filter.among(&killed.iter().copied().collect::<Vec<_>>(), Action::Kill);
-            filter.above(550, Action::Refuse(3));
-            filter.among(&allowed.iter().copied().collect::<Vec<_>>(), Action::Allow);
-            let program = filter.finish(Action::Refuse(2));
+            let mut filter = FilterProgram::new();
+            let lists: Vec<&[ArgumentTest]> = lists.iter().map(Vec::as_slice).collect();
+            filter.when(tested.into(), &lists, FilterAction::Refuse(1));
+            filter.only(chosen.into(), argument, &values, FilterAction::Refuse(4));
+            filter.among(&killed.iter().copied().collect::<Vec<_>>(), FilterAction::Kill);
+            filter.above(550, FilterAction::Refuse(3));
+            filter.among(&allowed.iter().copied().collect::<Vec<_>>(), FilterAction::Allow);
+            let program = filter.finish(FilterAction::Refuse(2));
             let expected = if call == tested {
                 let held = lists.iter().any(|tests| tests.iter().all(|test| holds(test, arguments)));
-                if held { Action::Allow } else { Action::Refuse(1) }
+                if held { FilterAction::Allow } else { FilterAction::Refuse(1) }
             } else if call == chosen {
                 let held = values.contains(&(arguments[usize::from(argument)] as u32));
-                if held { Action::Allow } else { Action::Refuse(4) }
+                if held { FilterAction::Allow } else { FilterAction::Refuse(4) }
             } else if killed.contains(&call.into()) {
-                Action::Kill
+                FilterAction::Kill
             } else if call > 550 {
-                Action::Refuse(3)
+                FilterAction::Refuse(3)
             } else if allowed.contains(&call.into()) {
-                Action::Allow
+                FilterAction::Allow
             } else {
-                Action::Refuse(2)
+                FilterAction::Refuse(2)
             };
             prop_assert_eq!(run(&program, THIS_MACHINE, call, arguments), expected.code());
-            prop_assert_eq!(run(&program, THIS_MACHINE ^ 1, call, arguments), Action::Kill.code());
+            prop_assert_eq!(run(&program, THIS_MACHINE ^ 1, call, arguments), FilterAction::Kill.code());
         }
     }
 }

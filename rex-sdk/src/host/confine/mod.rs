@@ -22,13 +22,13 @@ use rex_core::{Action, ActionSpec, Reach};
 use super::worker::other_threads;
 
 pub(super) use files::{in_words, may_change};
-pub use process::Bounds;
-pub use program::{Program, Running, User};
-pub(super) use version::{Version, own};
+pub use process::WorkerBounds;
+pub use program::{ProgramStart, ProgramUser, RunningProgram};
+pub(super) use version::{LandlockVersion, own};
 
 /// The parts of the confinement that a run may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
+pub enum ConfinementMode {
     /// No part: if the kernel lacks one, the run is refused.
     #[default]
     Require,
@@ -38,7 +38,7 @@ pub enum Mode {
     Off,
 }
 
-impl Mode {
+impl ConfinementMode {
     /// Returns the word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,7 +52,7 @@ impl Mode {
 
 /// A part of the confinement, which the kernel enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
+pub enum ConfinementPart {
     /// A limit on opening and changing files: Landlock; before Linux 6.2, seccomp and the supervisor limit which are
     /// truncated.
     Files,
@@ -70,7 +70,7 @@ pub enum Part {
     Resources,
 }
 
-impl Part {
+impl ConfinementPart {
     /// Every part.
     pub const ALL: [Self; 7] =
         [Self::Files, Self::Programs, Self::Network, Self::Signals, Self::Calls, Self::Privileges, Self::Resources];
@@ -120,7 +120,7 @@ impl Part {
     }
 }
 
-impl Part {
+impl ConfinementPart {
     /// Describes what a host needs for it.
     #[must_use]
     pub fn needs(self) -> &'static str {
@@ -141,7 +141,7 @@ impl Part {
 
 /// The state of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum PartState {
     /// It was tried from inside, and the kernel refused.
     Verified,
     /// The policy could permit anything there, so there is nothing to enforce.
@@ -150,7 +150,7 @@ pub enum State {
     Missing(String),
 }
 
-impl State {
+impl PartState {
     /// Returns the word for it in reports.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -165,8 +165,8 @@ impl State {
 /// The parts of the confinement, each with the state that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Confinement {
-    /// Each part with its state, in the order of [`Part::ALL`].
-    pub parts: Vec<(Part, State)>,
+    /// Each part with its state, in the order of [`ConfinementPart::ALL`].
+    pub parts: Vec<(ConfinementPart, PartState)>,
     /// The version of the kernel's Landlock; `None` if it is missing, or was not requested.
     pub landlock: Option<u32>,
 }
@@ -174,20 +174,23 @@ pub struct Confinement {
 impl Confinement {
     /// Returns the mechanisms that enforce a part on this kernel, each with its share if that is not the whole part.
     #[must_use]
-    pub fn holders(&self, part: Part) -> Vec<String> {
+    pub fn holders(&self, part: ConfinementPart) -> Vec<String> {
         let texts: &[&str] = match part {
-            Part::Files => return self.landlock.map(of_files).unwrap_or_default(),
-            Part::Programs | Part::Network | Part::Signals | Part::Calls => &["seccomp"],
-            Part::Privileges => &["capabilities", "no_new_privs", "not dumpable"],
-            Part::Resources => &["resource limits"],
+            ConfinementPart::Files => return self.landlock.map(of_files).unwrap_or_default(),
+            ConfinementPart::Programs
+            | ConfinementPart::Network
+            | ConfinementPart::Signals
+            | ConfinementPart::Calls => &["seccomp"],
+            ConfinementPart::Privileges => &["capabilities", "no_new_privs", "not dumpable"],
+            ConfinementPart::Resources => &["resource limits"],
         };
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
     /// Returns the parts that do not hold, with the reason.
-    pub fn missing(&self) -> impl Iterator<Item = (Part, &str)> {
+    pub fn missing(&self) -> impl Iterator<Item = (ConfinementPart, &str)> {
         self.parts.iter().filter_map(|(part, state)| match state {
-            State::Missing(why) => Some((*part, &**why)),
+            PartState::Missing(why) => Some((*part, &**why)),
             _ => None,
         })
     }
@@ -210,13 +213,15 @@ fn of_files(landlock: u32) -> Vec<String> {
 
 /// The parts that do not hold, although all were required.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unconfined(pub Confinement);
+pub struct UnconfinedParts(pub Confinement);
 
-impl fmt::Display for Unconfined {
+impl fmt::Display for UnconfinedParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let missing: Vec<_> = self.0.missing().collect();
         match missing.as_slice() {
-            [(_, why), ..] if missing.len() == Part::ALL.len() && missing.iter().all(|(_, other)| other == why) => {
+            [(_, why), ..]
+                if missing.len() == ConfinementPart::ALL.len() && missing.iter().all(|(_, other)| other == why) =>
+            {
                 write!(f, "nothing holds: {why}")
             }
             _ => f.write_str(&missing.iter().map(|(part, why)| part.missing(why)).collect::<Vec<_>>().join("; ")),
@@ -224,10 +229,10 @@ impl fmt::Display for Unconfined {
     }
 }
 
-impl std::error::Error for Unconfined {}
+impl std::error::Error for UnconfinedParts {}
 
 /// The kinds of access to files that a reach includes.
-struct Needs {
+struct AccessNeeds {
     /// `true` if files are read, listed or examined.
     reads: bool,
     /// `true` if files are changed.
@@ -242,7 +247,7 @@ struct Needs {
     appends: bool,
 }
 
-impl Needs {
+impl AccessNeeds {
     fn new(reach: &Reach) -> Self {
         let any = |specs: &[&ActionSpec]| reach.iter().any(|(spec, _)| specs.contains(&spec));
         Self {
@@ -262,7 +267,7 @@ impl Needs {
 
 /// Checks whether a process confined to a reach can change any file.
 pub(super) fn changes_files(reach: &Reach) -> bool {
-    Needs::new(reach).writes
+    AccessNeeds::new(reach).writes
 }
 
 /// Confines this thread, and all that it starts, to a reach, permanently. Then tries from inside what must not work.
@@ -276,44 +281,46 @@ pub(super) fn changes_files(reach: &Reach) -> bool {
 /// of them.
 ///
 /// # Errors
-/// If the process has other threads, which the error names; then nothing is given up. With [`Mode::Require`], if a part
+/// If the process has other threads, which the error names; then nothing is given up. With [`ConfinementMode::Require`], if a part
 /// does not hold; then the thread may be partly confined.
-pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement, Unconfined> {
-    if mode == Mode::Off {
+pub fn confine(reach: &Reach, bounds: &WorkerBounds, mode: ConfinementMode) -> Result<Confinement, UnconfinedParts> {
+    if mode == ConfinementMode::Off {
         return Ok(Confinement::default());
     }
     if let Err(why) = alone() {
-        let parts = Part::ALL.map(|part| (part, State::Missing(why.clone())));
-        return Err(Unconfined(Confinement { parts: parts.into(), landlock: None }));
+        let parts = ConfinementPart::ALL.map(|part| (part, PartState::Missing(why.clone())));
+        return Err(UnconfinedParts(Confinement { parts: parts.into(), landlock: None }));
     }
-    let needs = Needs::new(reach);
+    let needs = AccessNeeds::new(reach);
     let supervisor = getppid();
-    let version = Version::of_kernel();
+    let version = LandlockVersion::of_kernel();
     version.into_iter().for_each(version::remember);
     // In this order: each step takes away what the one before it needs.
     let given = process::give_up(&needs, bounds);
-    let files = files::restrict(reach, version.unwrap_or(Version::NEWEST));
+    let files = files::restrict(reach, version.unwrap_or(LandlockVersion::NEWEST));
     let privileges = given.as_ref().map_err(Clone::clone).and_then(verify::privileges);
     let resources = given.as_ref().map_err(Clone::clone).and_then(verify::resources);
-    let calls = calls::restrict(&needs, version.is_none_or(Version::holds_cuts));
-    let tried = |found: &dyn Fn() -> State| calls.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| found());
-    let parts = Part::ALL.map(|part| {
+    let calls = calls::restrict(&needs, version.is_none_or(LandlockVersion::holds_cuts));
+    let tried =
+        |found: &dyn Fn() -> PartState| calls.as_ref().map_or_else(|why| PartState::Missing(why.clone()), |()| found());
+    let parts = ConfinementPart::ALL.map(|part| {
         let state = match part {
-            Part::Files => files
-                .as_ref()
-                .map_or_else(|why| State::Missing(why.clone()), |held| verify::files(held, verify::Who::Worker)),
-            Part::Programs => tried(&verify::programs),
-            Part::Network => tried(&verify::network),
-            Part::Signals => tried(&|| verify::signals(supervisor)),
-            Part::Calls => tried(&verify::calls),
-            Part::Privileges => state(&privileges),
-            Part::Resources => state(&resources),
+            ConfinementPart::Files => files.as_ref().map_or_else(
+                |why| PartState::Missing(why.clone()),
+                |held| verify::files(held, verify::TryingProcess::Worker),
+            ),
+            ConfinementPart::Programs => tried(&verify::programs),
+            ConfinementPart::Network => tried(&verify::network),
+            ConfinementPart::Signals => tried(&|| verify::signals(supervisor)),
+            ConfinementPart::Calls => tried(&verify::calls),
+            ConfinementPart::Privileges => state(&privileges),
+            ConfinementPart::Resources => state(&resources),
         };
         (part, state)
     });
     let confinement = Confinement { parts: parts.into(), landlock: files.ok().map(|held| held.number) };
-    if mode == Mode::Require && confinement.missing().next().is_some() {
-        return Err(Unconfined(confinement));
+    if mode == ConfinementMode::Require && confinement.missing().next().is_some() {
+        return Err(UnconfinedParts(confinement));
     }
     Ok(confinement)
 }
@@ -327,8 +334,8 @@ fn alone() -> Result<(), String> {
     Err(format!("the process has other threads, which would stay free: {}", others.join(", ")))
 }
 
-fn state(result: &Result<(), String>) -> State {
-    result.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| State::Verified)
+fn state(result: &Result<(), String>) -> PartState {
+    result.as_ref().map_or_else(|why| PartState::Missing(why.clone()), |()| PartState::Verified)
 }
 
 #[cfg(test)]
@@ -339,17 +346,17 @@ mod tests {
 
     /// Returns what a thread meets under an older version of Landlock, with its seccomp filter or without. The process
     /// itself stays unconfined.
-    fn held(version: i32, filtered: bool) -> State {
+    fn held(version: i32, filtered: bool) -> PartState {
         let reach = Reach::default();
         thread::spawn(move || {
-            let held = files::restrict(&reach, Version::numbered(version)).unwrap();
+            let held = files::restrict(&reach, LandlockVersion::numbered(version)).unwrap();
             if filtered {
                 // The filter needs this. `process::give_up` sets it as well, but also limits the whole process.
                 rustix::thread::set_no_new_privs(true).unwrap();
-                let needs = Needs { reads: true, writes: true, ..Needs::new(&reach) };
+                let needs = AccessNeeds { reads: true, writes: true, ..AccessNeeds::new(&reach) };
                 calls::restrict(&needs, held.version.holds_cuts()).unwrap();
             }
-            verify::files(&held, verify::Who::Worker)
+            verify::files(&held, verify::TryingProcess::Worker)
         })
         .join()
         .unwrap()
@@ -365,9 +372,9 @@ mod tests {
         };
         let other = thread::Builder::new().name("not-held".to_owned()).spawn(other).unwrap();
         has_its_name.recv().unwrap();
-        for mode in [Mode::Require, Mode::Available] {
-            let unconfined = confine(&Reach::default(), &Bounds::default(), mode).unwrap_err();
-            assert!(unconfined.0.parts.iter().all(|(_, state)| matches!(state, State::Missing(_))), "{unconfined}");
+        for mode in [ConfinementMode::Require, ConfinementMode::Available] {
+            let unconfined = confine(&Reach::default(), &WorkerBounds::default(), mode).unwrap_err();
+            assert!(unconfined.0.parts.iter().all(|(_, state)| matches!(state, PartState::Missing(_))), "{unconfined}");
             assert!(unconfined.to_string().contains("`not-held` ("), "{unconfined}");
         }
         drop(end);
@@ -377,13 +384,13 @@ mod tests {
 
     #[test]
     fn an_older_landlock_holds_with_its_filter_and_is_found_out_without() {
-        let newest = Version::of_kernel().unwrap();
+        let newest = LandlockVersion::of_kernel().unwrap();
         for version in [1, 2] {
-            assert!(Version::numbered(version) <= newest && !Version::numbered(version).holds_cuts());
-            assert_eq!(held(version, true), State::Verified, "{version}");
-            assert!(matches!(held(version, false), State::Missing(why) if why.contains("cut")), "{version}");
+            assert!(LandlockVersion::numbered(version) <= newest && !LandlockVersion::numbered(version).holds_cuts());
+            assert_eq!(held(version, true), PartState::Verified, "{version}");
+            assert!(matches!(held(version, false), PartState::Missing(why) if why.contains("cut")), "{version}");
         }
-        assert_eq!(held(3, true), State::Verified);
+        assert_eq!(held(3, true), PartState::Verified);
     }
 
     #[test]
@@ -391,7 +398,7 @@ mod tests {
         let holders = |landlock| {
             let confinement = Confinement { landlock, ..Confinement::default() };
             confinement
-                .holders(Part::Files)
+                .holders(ConfinementPart::Files)
                 .iter()
                 .map(|text| text.split(':').next().unwrap().to_owned())
                 .collect::<Vec<_>>()
@@ -400,6 +407,6 @@ mod tests {
         assert_eq!(holders(Some(2)), ["Landlock, version 2", "seccomp", "the supervisor"]);
         assert_eq!(holders(Some(1)), ["Landlock, version 1", "seccomp", "the supervisor", "the kernel"]);
         assert_eq!(holders(None), Vec::<String>::new());
-        assert!(Part::ALL.iter().skip(1).all(|part| !Confinement::default().holders(*part).is_empty()));
+        assert!(ConfinementPart::ALL.iter().skip(1).all(|part| !Confinement::default().holders(*part).is_empty()));
     }
 }

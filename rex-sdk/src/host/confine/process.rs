@@ -11,11 +11,11 @@ use rustix::thread::{
     set_capabilities, set_no_new_privs,
 };
 
-use super::Needs;
+use super::AccessNeeds;
 
 /// Maximum resources of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct WorkerBounds {
     /// Address space beyond what it has when it is confined, in bytes.
     pub address_space: u64,
     /// Size of a file that it makes, in bytes; unlimited if files may be appended to.
@@ -26,14 +26,14 @@ pub struct Bounds {
     pub cpu: Duration,
 }
 
-impl Default for Bounds {
+impl Default for WorkerBounds {
     fn default() -> Self {
         Self { address_space: 4 << 30, file_bytes: 1 << 30, descriptors: 256, cpu: Duration::from_secs(600) }
     }
 }
 
 /// The capabilities and limits that remain.
-pub(super) struct Given {
+pub(super) struct RemainingRights {
     /// The remaining capabilities.
     pub(super) capabilities: CapabilitySet,
     /// Each resource with its limit.
@@ -41,16 +41,16 @@ pub(super) struct Given {
 }
 
 /// Gives up what the reach does not need; `Err` says what failed.
-pub(super) fn give_up(needs: &Needs, bounds: &Bounds) -> Result<Given, String> {
+pub(super) fn give_up(needs: &AccessNeeds, bounds: &WorkerBounds) -> Result<RemainingRights, String> {
     let present = address_space().map_err(|error| format!("address space: {error}"))?;
     // A file that may be appended to may have any size.
     let file_bytes = if needs.appends { RLIM_INFINITY } else { bounds.file_bytes };
-    let bounds = Bounds { address_space: present.saturating_add(bounds.address_space), file_bytes, ..*bounds };
+    let bounds = WorkerBounds { address_space: present.saturating_add(bounds.address_space), file_bytes, ..*bounds };
     give_up_to(needed(needs), &resources(&bounds))
 }
 
 /// Gives up all but these capabilities, and limits these resources.
-pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -> Result<Given, String> {
+pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -> Result<RemainingRights, String> {
     // Whatever the user's own mask is, others cannot write to new files.
     let own = umask(Mode::empty());
     umask(own | Mode::S_IWGRP | Mode::S_IWOTH);
@@ -61,11 +61,11 @@ pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -
     let capabilities = keep(wanted).map_err(|error| format!("capabilities: {error}"))?;
     // Last: a change of capabilities can make a process dumpable again.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| format!("dumpable: {error}"))?;
-    Ok(Given { capabilities, resources: resources.to_vec() })
+    Ok(RemainingRights { capabilities, resources: resources.to_vec() })
 }
 
 /// Returns the bounds as resource limits. None is raised.
-pub(super) fn resources(bounds: &Bounds) -> Vec<(Resource, u64)> {
+pub(super) fn resources(bounds: &WorkerBounds) -> Vec<(Resource, u64)> {
     let wanted = [
         (Resource::RLIMIT_AS, bounds.address_space),
         (Resource::RLIMIT_FSIZE, bounds.file_bytes),
@@ -86,7 +86,7 @@ fn address_space() -> io::Result<u64> {
 }
 
 /// Returns the capabilities that permitted operations need.
-fn needed(needs: &Needs) -> CapabilitySet {
+fn needed(needs: &AccessNeeds) -> CapabilitySet {
     let mut wanted = CapabilitySet::empty();
     if needs.reads {
         wanted |= CapabilitySet::DAC_READ_SEARCH;

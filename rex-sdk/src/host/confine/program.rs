@@ -31,9 +31,9 @@ use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
 use rustix::thread::CapabilitySet;
 
 use super::super::worker::descriptors_or_threads;
-use super::process::Bounds;
-use super::version::Version;
-use super::{State, calls, files, process, verify};
+use super::process::WorkerBounds;
+use super::version::LandlockVersion;
+use super::{PartState, calls, files, process, verify};
 
 /// A program to start, with nothing of this process but what the fields say: no environment, no descriptors but the
 /// standard streams, no capability, no network.
@@ -45,7 +45,7 @@ use super::{State, calls, files, process, verify};
 /// it can make only requests that query something or are about its own descriptors; of `prctl`, it can set only options
 /// that restore no right. It cannot use queues, semaphores or memory of others (System V, POSIX queues).
 #[derive(Debug)]
-pub struct Program<'a> {
+pub struct ProgramStart<'a> {
     /// The program itself, opened: the file that was examined is the one that starts.
     pub file: &'a OwnedFd,
     /// Its arguments, in order; the first is its name.
@@ -61,7 +61,7 @@ pub struct Program<'a> {
     /// Its standard error.
     pub stderr: Stdio,
     /// The user that it runs as; `None` for that of this process.
-    pub user: Option<&'a User>,
+    pub user: Option<&'a ProgramUser>,
     /// `true` if it may make processes. They end with its group; but if *this* process is killed, only the program
     /// itself is sure to end.
     pub processes: bool,
@@ -69,7 +69,7 @@ pub struct Program<'a> {
 
 /// A user, with all of its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub struct ProgramUser {
     /// Its number.
     pub uid: u32,
     /// The number of its own group.
@@ -78,7 +78,7 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-impl User {
+impl ProgramUser {
     /// Becomes this user, permanently.
     fn take_over(&self) -> io::Result<()> {
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
@@ -88,17 +88,17 @@ impl User {
     }
 }
 
-impl Program<'_> {
+impl ProgramStart<'_> {
     /// Starts it. It is killed when the thread that started it ends, however that happens.
     ///
     /// # Errors
     /// If this host cannot confine it, or the system does not start it.
-    pub fn start(self, reach: &Reach, bounds: &Bounds) -> io::Result<Running> {
+    pub fn start(self, reach: &Reach, bounds: &WorkerBounds) -> io::Result<RunningProgram> {
         let broken = |why: String| io::Error::new(io::ErrorKind::Unsupported, why);
         let file = self.file.try_clone()?;
         let inherited = descriptors_or_threads("/proc/self/fd")?;
         // The child must not allocate: another thread may hold the allocator's lock forever.
-        let version = Version::of_kernel().unwrap_or(Version::NEWEST);
+        let version = LandlockVersion::of_kernel().unwrap_or(LandlockVersion::NEWEST);
         let mut rulebook = Some(files::Rulebook::of_program(reach, self.file, version).map_err(broken)?);
         let filter = calls::of_program(self.processes, version);
         let resources = process::resources(bounds);
@@ -119,7 +119,7 @@ impl Program<'_> {
         let confine = move || {
             send_counts(&sender)?;
             // First: a change of the user would undo the steps below.
-            user.as_ref().map_or(Ok(()), User::take_over)?;
+            user.as_ref().map_or(Ok(()), ProgramUser::take_over)?;
             for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
                 // SAFETY: no handler is set; the program need not ignore what this process ignores.
                 let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
@@ -134,8 +134,8 @@ impl Program<'_> {
                 .and_then(|()| rulebook.restrict())
                 .and_then(|held| start_in(&directory).map(|()| held))
                 .and_then(|held| calls::apply(&filter).map(|()| held))
-                .and_then(|held| match (verify::files(&held, verify::Who::Program), verify::network()) {
-                    (State::Missing(why), _) | (_, State::Missing(why)) => Err(why),
+                .and_then(|held| match (verify::files(&held, verify::TryingProcess::Program), verify::network()) {
+                    (PartState::Missing(why), _) | (_, PartState::Missing(why)) => Err(why),
                     _ => Ok(()),
                 });
             if let Err(reason) = confined {
@@ -157,7 +157,7 @@ impl Program<'_> {
         let started = command.spawn();
         drop(command);
         match started {
-            Ok(child) => Running::new(child, take_counts(&counts)?),
+            Ok(child) => RunningProgram::new(child, take_counts(&counts)?),
             Err(error) => {
                 let mut reason = String::new();
                 reader.read_to_string(&mut reason)?;
@@ -224,14 +224,14 @@ fn text(parts: &[&OsStr]) -> io::Result<CString> {
 
 /// A running program. When this is dropped, it is killed with its group.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningProgram {
     child: Child,
     end: OwnedFd,
     ended: Option<ExitStatus>,
     counts: File,
 }
 
-impl Running {
+impl RunningProgram {
     fn new(mut child: Child, counts: File) -> io::Result<Self> {
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
@@ -288,7 +288,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         self.kill();
         // A file system that does not answer can keep it alive despite any signal. It ends when it can.

@@ -15,9 +15,9 @@ use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatib
 
 /// A version of Landlock, of those that differ in what they enforce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) struct Version(ABI);
+pub(in super::super) struct LandlockVersion(ABI);
 
-impl Version {
+impl LandlockVersion {
     /// The newest version that was tried with this code.
     pub(super) const NEWEST: Self = Self(ABI::V6);
 
@@ -78,14 +78,14 @@ impl Version {
     }
 }
 
-static OWN: OnceLock<Version> = OnceLock::new();
+static OWN: OnceLock<LandlockVersion> = OnceLock::new();
 
 /// Remembers the version that this process was confined with.
-pub(super) fn remember(version: Version) {
+pub(super) fn remember(version: LandlockVersion) {
     let _ = OWN.set(version);
 }
 
 /// Returns the version that this process was confined with; `None` if it is not confined.
-pub(in super::super) fn own() -> Option<Version> {
+pub(in super::super) fn own() -> Option<LandlockVersion> {
     OWN.get().copied()
 }

@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use super::into_missing;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Appends to a file.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &["append"],
         needs: &[fs::Append::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file; it is created if it is missing."),
-            Param::required("contents", Kind::Data, "What is added; no newline is put behind it."),
+            Param::required("path", ParamKind::Path, "The file; it is created if it is missing."),
+            Param::required("contents", ParamKind::Data, "What is added; no newline is put behind it."),
         ],
-        returns: Returns { kind: "int", doc: "How many bytes were added." },
+        returns: ReturnSpec { kind: "int", doc: "How many bytes were added." },
         doc: "Adds to the end of a file.\nThe file is never read, so this takes no longer for a large one, and what it holds need not be text.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/logs/app.log", "triaged\n"]"#, returns: "8" },
+        example: CallExample { args: r#"["/srv/app/logs/app.log", "triaged\n"]"#, returns: "8" },
     },
     call,
 };

@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 
 use crate::certificate::describe;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the contents of the certificates in a file.
 pub static OP: Op = Op {
@@ -16,17 +16,17 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC],
         params: &[Param::required(
             "path",
-            Kind::Path,
+            ParamKind::Path,
             "The file: PEM (RFC 7468) with any number of certificates, or DER with one. A byte order mark, UTF-16 and compression do not matter.",
         )],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, in the order of the file: `subject` and `issuer`, `names` (hosts and addresses that it is for), `not_before` and `not_after` with `not_after_epoch` (seconds since 1970), \
      `serial` and `sha256` (hexadecimal), `key` (`EC 256`), `signature`, `authority` (whether it may sign others).",
         },
         doc: "Tells what the X.509 certificates in a file say.\nKeys and other things beside them are passed over.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/etc/ssl/certs/app.pem"]"#,
             returns: r#"[{"authority":false,"issuer":"CN=app.example.com","key":"EC 256","names":["app.example.com","93.184.215.14"],"not_after":"2126-01-01T00:00:00Z","not_after_epoch":4922899200,"not_before":"2026-01-01T00:00:00Z","serial":"2a","sha256":"3d0e5a3f2b69cb9c4050a52ff907f3658b71affb87fa62004740f210d91f4ae0","signature":"ecdsa-with-SHA256","subject":"CN=app.example.com"}]"#,
         },

@@ -6,8 +6,8 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 use sha2::{Digest, Sha256};
 
-use crate::session::Metered;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Computes a checksum of a file.
 pub static OP: Op = Op {
@@ -16,14 +16,14 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::option("algorithm", Kind::Text, Literal::Text("sha256"), "`sha256` or `blake3`.")
-                .of(Form::OneOf(&["sha256", "blake3"])),
+            Param::required("path", ParamKind::Path, "The file."),
+            Param::option("algorithm", ParamKind::Text, Literal::Text("sha256"), "`sha256` or `blake3`.")
+                .of(ParamForm::OneOf(&["sha256", "blake3"])),
         ],
-        returns: Returns { kind: "text", doc: "The checksum in lower-case hexadecimal." },
+        returns: ReturnSpec { kind: "text", doc: "The checksum in lower-case hexadecimal." },
         doc: "Computes a checksum of a file.\nThe file is read piece by piece, however large it is. SHA-256 is what `sha256sum` prints, BLAKE3 is faster.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/version.txt"]"#,
             returns: r#""b99b4c7cdf236f59bc9f65d963deaecae3b16a7dad87939cacb9057f7664daee""#,
         },
@@ -52,7 +52,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// Calls `visit` with all of a file, piece by piece.
-pub(super) fn pieces(file: &mut Metered<'_>, mut visit: impl FnMut(&[u8])) -> Result<(), Error> {
+pub(super) fn pieces(file: &mut MeteredFile<'_>, mut visit: impl FnMut(&[u8])) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];
     loop {
         match file.read(&mut piece) {

@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::EntryKind;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session, tree};
 
 /// Sets the permission bits of a file or directory.
 pub static OP: Op = Op {
@@ -13,20 +13,20 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Chmod::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file or directory."),
-            Param::required("mode", Kind::Text, "The bits in octal: `0640`.")
-                .of(Form::Read(|text| mode(text).map(drop))),
+            Param::required("path", ParamKind::Path, "The file or directory."),
+            Param::required("mode", ParamKind::Text, "The bits in octal: `0640`.")
+                .of(ParamForm::Read(|text| mode(text).map(drop))),
             Param::option(
                 "recursive",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Change all that is below it too, but no links; asks for `fs::list` on every directory.",
             ),
         ],
-        returns: Returns { kind: "int", doc: "How many files and directories were changed." },
+        returns: ReturnSpec { kind: "int", doc: "How many files and directories were changed." },
         doc: "Sets the permission bits of a file or directory.\nWith `recursive`, asks for `fs::chmod` on everything before anything is changed.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/config.yaml", "0640"]"#, returns: r#"1"# },
+        example: CallExample { args: r#"["/srv/app/config.yaml", "0640"]"#, returns: r#"1"# },
     },
     call,
 };

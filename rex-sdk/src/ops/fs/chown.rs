@@ -4,7 +4,7 @@ use rex_core::action::{fs, sys};
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session, tree};
 
 /// Sets the owner and the group of a file or directory.
 pub static OP: Op = Op {
@@ -13,25 +13,25 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Chown::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file or directory."),
+            Param::required("path", ParamKind::Path, "The file or directory."),
             Param::option(
                 "owner",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "The user, by number, or by name, which asks for `sys::accounts`.",
             ),
-            Param::option("group", Kind::Text, Literal::Null, "The group, in the same way."),
+            Param::option("group", ParamKind::Text, Literal::Null, "The group, in the same way."),
             Param::option(
                 "recursive",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Change all that is below it too; asks for `fs::list` on every directory.",
             ),
         ],
-        returns: Returns { kind: "int", doc: "How many files, links and directories were changed." },
+        returns: ReturnSpec { kind: "int", doc: "How many files, links and directories were changed." },
         doc: "Sets the owner and the group of a file or directory; of a symbolic link, those of the link.\nWith `recursive`, asks for `fs::chown` on everything before anything is changed.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/config.yaml", {"owner": "33"}]"#, returns: r#"1"# },
+        example: CallExample { args: r#"["/srv/app/config.yaml", {"owner": "33"}]"#, returns: r#"1"# },
     },
     call,
 };
@@ -61,7 +61,7 @@ fn number(session: &Session<'_>, given: Option<&str>, group: bool) -> Result<i64
     }
     let grant = session.permit(sys::Accounts {}, Host)?;
     let number = session.os.account(grant, given.to_owned(), group, session.run.budget());
-    number.map_err(|error| error.about(&Host))?.map(i64::from).ok_or_else(|| {
+    number.map_err(|error| error.into_error(&Host))?.map(i64::from).ok_or_else(|| {
         let what = if group { "group" } else { "user" };
         Error::validation(format!("there is no {what} `{}`", given.escape_debug()))
     })

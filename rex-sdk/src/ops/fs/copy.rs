@@ -8,8 +8,8 @@ use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 use super::into_missing;
 use crate::os::WriteOptions;
 use crate::ownership::Ownership;
-use crate::session::Metered;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Copies a file.
 pub static OP: Op = Op {
@@ -18,22 +18,22 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("from", Kind::Path, "The file."),
-            Param::required("to", Kind::Path, "The copy."),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the copy exists."),
+            Param::required("from", ParamKind::Path, "The file."),
+            Param::required("to", ParamKind::Path, "The copy."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the copy exists."),
             Param::option(
                 "preserve",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Give the copy owner, group, mode and time of the file; asks for `fs::stat` on the file, and for `fs::chown`, `fs::chmod` and `fs::touch` on \
                  the copy, before anything is written. The copy is then named without a link on the way.",
             ),
         ],
-        returns: Returns { kind: "int", doc: "How many bytes were copied." },
+        returns: ReturnSpec { kind: "int", doc: "How many bytes were copied." },
         doc: "Copies a file.\nThe copy has the mode of the file, as the umask lets it, or of the one that it replaces, and never lets anybody do more than the \
               file does: bits for group and others are left out where the copy has another owner or group. Owner and times are those of a new file, without `preserve`. The copy appears all at once. Of a file that grows meanwhile, what it held at the start is copied.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml"]"#, returns: "11" },
+        example: CallExample { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml"]"#, returns: "11" },
     },
     call,
 };
@@ -66,20 +66,20 @@ fn preserve(
     options: WriteOptions,
 ) -> Result<Value, Error> {
     let of = session.permit(fs::Stat {}, opened.clone())?;
-    let of = session.os.stat(of).map_err(|error| error.about(opened))?;
+    let of = session.os.stat(of).map_err(|error| error.into_error(opened))?;
     let write = session.permit(fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) }, to.clone())?;
     let owner = Ownership::ask(session, to, (of.uid, of.gid), Some(of.mode & 0o1777), of.modified)?;
     let written = session.put(write, contents, options);
-    let written = written.map_err(|error| into_missing(error.about(to)))?;
+    let written = written.map_err(|error| into_missing(error.into_error(to)))?;
     owner.set(session.os).map_err(|error| {
-        let error = error.about(to);
+        let error = error.into_error(to);
         Error { message: format!("{}; the contents are copied, owner, mode or time are not", error.message), ..error }
     })?;
     Ok(Value::count(written))
 }
 
 /// Opens a file whose contents are to be written under another name.
-pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Result<Metered<'r>, Error> {
+pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Result<MeteredFile<'r>, Error> {
     if from == *to {
         return Err(onto_itself(&from));
     }
@@ -87,7 +87,7 @@ pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Re
 }
 
 /// Returns the options for writing a file that is made from an open file.
-pub(super) fn like(file: &Metered<'_>, args: &Args) -> Result<WriteOptions, Error> {
+pub(super) fn like(file: &MeteredFile<'_>, args: &Args) -> Result<WriteOptions, Error> {
     Ok(WriteOptions { new: args.flag("new")?, private: false, like: Some(file.state()?.access) })
 }
 

@@ -6,9 +6,9 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
-use crate::expand::{Damage, Decoded};
-use crate::session::Metered;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::expand::{DecodedReader, FileDamage};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Counts the lines, words and bytes of a file.
 pub static OP: Op = Op {
@@ -16,15 +16,15 @@ pub static OP: Op = Op {
         name: "fs::count",
         aliases: &[],
         needs: &[fs::Read::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file.")],
-        returns: Returns {
+        params: &[Param::required("path", ParamKind::Path, "The file.")],
+        returns: ReturnSpec {
             kind: "map",
             doc: "`lines`, of which the last need not end with a newline; `words`, which are what blanks, tabs and the ends of lines part; `bytes`; `complete`: \
                   false if the rest of a compressed file is damaged or missing, and `why` then says so (it is `()` otherwise).",
         },
         doc: "Counts the lines, words and bytes of a file.\nThe file is read piece by piece, however large it is. Of one that is compressed by gzip, Zstandard, xz or bzip2, what is in it is counted. Lines and words of UTF-16 with its byte order mark are those of its text.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/version.txt"]"#,
             returns: r#"{"bytes":6,"complete":true,"lines":1,"why":null,"words":1}"#,
         },
@@ -34,14 +34,14 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let file = session.open(args.path("path")?)?.decompressed();
-    let mut text = Decoded::new(Counted { file, bytes: 0 });
-    let mut counts = Counts::default();
+    let mut text = DecodedReader::new(CountedFile { file, bytes: 0 });
+    let mut counts = TextCounts::default();
     let mut piece = vec![0; PIECE];
     let why = loop {
         match text.read(&mut piece) {
             Ok(0) => break None,
             Ok(count) => counts.add(piece.get(..count).unwrap_or_default()),
-            Err(error) => match Damage::of(&error) {
+            Err(error) => match FileDamage::of(&error) {
                 Some(damage) => break Some(damage.to_string()),
                 None => return Err(text.inner().file.error(error)),
             },
@@ -57,12 +57,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// A file whose bytes are counted before they are decoded as text.
-struct Counted<'r> {
-    file: Metered<'r>,
+struct CountedFile<'r> {
+    file: MeteredFile<'r>,
     bytes: u64,
 }
 
-impl Read for Counted<'_> {
+impl Read for CountedFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.bytes += count as u64;
@@ -71,14 +71,14 @@ impl Read for Counted<'_> {
 }
 
 #[derive(Default)]
-struct Counts {
+struct TextCounts {
     lines: u64,
     words: u64,
     within_line: bool,
     within_word: bool,
 }
 
-impl Counts {
+impl TextCounts {
     fn add(&mut self, piece: &[u8]) {
         for &byte in piece {
             let blank = byte.is_ascii_whitespace() || byte == b'\x0b';
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::MemOs;
     use crate::compress::compress;
-    use crate::expand::Format;
+    use crate::expand::CompressionFormat;
 
     #[test]
     fn lines_and_words_go_on_from_piece_to_piece() {
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn what_is_readable_is_counted_and_wide_text_is_text() {
         let log: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
-        let packed = compress(Format::Gzip, log.as_bytes(), u64::MAX).unwrap();
+        let packed = compress(CompressionFormat::Gzip, log.as_bytes(), u64::MAX).unwrap();
         let wide: Vec<u8> = "\u{feff}one two\r\nthree".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let size = wide.len();
         let os = MemOs::new()

@@ -5,7 +5,7 @@ use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use super::{into_missing, stat};
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Creates a directory.
 pub static OP: Op = Op {
@@ -14,18 +14,18 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::CreateDir::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The directory."),
+            Param::required("path", ParamKind::Path, "The directory."),
             Param::option(
                 "parents",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Create the missing ones above it too, each with a permission of its own. A directory that exists is taken as it is; asks for `fs::stat` on it.",
             ),
         ],
-        returns: Returns { kind: "nothing", doc: "" },
+        returns: ReturnSpec { kind: "nothing", doc: "" },
         doc: "Creates a directory.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/cache"]"#, returns: "null" },
+        example: CallExample { args: r#"["/srv/app/cache"]"#, returns: "null" },
     },
     call,
 };

@@ -6,7 +6,7 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 use similar::TextDiff;
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Maximum time to search for the shortest difference. After that, a longer one is returned.
 const TIME: Duration = Duration::from_millis(500);
@@ -21,20 +21,20 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("old", Kind::Path, "The one file."),
-            Param::required("new", Kind::Path, "The other."),
+            Param::required("old", ParamKind::Path, "The one file."),
+            Param::required("new", ParamKind::Path, "The other."),
             Param::option(
                 "context",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Int(3),
                 "How many lines to show before and after each change.",
             ),
         ],
-        returns: Returns { kind: "text", doc: "A unified diff; empty if they are the same." },
+        returns: ReturnSpec { kind: "text", doc: "A unified diff; empty if they are the same." },
         doc: "Compares two text files, line by line.\nOnes that are compressed by gzip, Zstandard, xz or bzip2 are compared by what is in them. Both must be UTF-8. \
               What `diff -u` finds may be shorter where files are large and differ much.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/version.txt", "/srv/app/config.yaml"]"#,
             returns: r#""--- /srv/app/version.txt\n+++ /srv/app/config.yaml\n@@ -1 +1 @@\n-1.4.2\n+port: 8080\n""#,
         },

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::cursor::Cursor;
+use crate::cursor::EntryCursor;
 use crate::os::{EntryKind, Metadata};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session, tree};
 
 /// Returns the size of everything below a directory.
 pub static OP: Op = Op {
@@ -16,24 +16,24 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::List::SPEC, fs::Stat::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The directory."),
+            Param::required("path", ParamKind::Path, "The directory."),
             Param::option(
                 "depth",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Int(1),
                 "Of which directories below it the sums are told: those so many levels down.",
             ),
-            Param::option("max", Kind::Count, Literal::Null, "How many directories are told; all, if not given."),
+            Param::option("max", ParamKind::Count, Literal::Null, "How many directories are told; all, if not given."),
             tree::ONE_FILE_SYSTEM,
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`allocated` (bytes on disk), `size` (bytes of contents), `files` and `directories` below it; `largest`: maps of `path`, `allocated`, `size` and `files`, of directories down to `depth`, the largest first; `truncated`: whether there are more of them; `skipped`: maps of `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at; `complete`: false if something was skipped, so that the sums are too small.",
         },
         doc: "Tells how much lies below a directory.\nAsks for `fs::list` on every directory and for `fs::stat` on every entry. A file with several names is counted once; symbolic links are not followed. \
               However many entries there are, they are all looked at.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv"]"#,
             returns: r#"{"allocated":328,"complete":true,"directories":3,"files":6,"largest":[{"allocated":328,"files":6,"path":"/srv/app","size":328}],"size":328,"skipped":[],"truncated":false}"#,
         },
@@ -43,14 +43,14 @@ pub static OP: Op = Op {
 
 /// The totals of one directory.
 #[derive(Default, Clone, Copy)]
-struct Sum {
+struct DirectorySum {
     allocated: u64,
     size: u64,
     files: u64,
     directories: u64,
 }
 
-impl Sum {
+impl DirectorySum {
     fn add(&mut self, metadata: &Metadata) {
         let directory = metadata.kind == EntryKind::Directory;
         self.allocated = self.allocated.saturating_add(metadata.allocated);
@@ -62,13 +62,13 @@ impl Sum {
 
 /// The totals of directories of the first levels.
 #[derive(Default)]
-struct Sums {
+struct DirectorySums {
     depth: u64,
     numbers: HashMap<String, usize>,
-    sums: Vec<(String, Sum)>,
+    sums: Vec<(String, DirectorySum)>,
 }
 
-impl Sums {
+impl DirectorySums {
     /// Returns the totals to which an entry of a directory counts: those of the directory and of the directories above
     /// it.
     fn above(&mut self, level: u64, directory: &str) -> Vec<usize> {
@@ -80,7 +80,7 @@ impl Sums {
                 let next = self.sums.len();
                 let number = *self.numbers.entry(at.to_owned()).or_insert(next);
                 if number == next {
-                    self.sums.push((at.to_owned(), Sum::default()));
+                    self.sums.push((at.to_owned(), DirectorySum::default()));
                 }
                 above.push(number);
             }
@@ -101,13 +101,13 @@ impl Sums {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (depth, limit) = (args.count("depth")?, session.limits().entries);
     let most = args.count_option("max")?.unwrap_or(limit).min(limit);
-    let mut walk = tree::Walk::new(session, args, None, Cursor::none())?;
-    let (mut all, mut sums) = (Sum::default(), Sums { depth, ..Sums::default() });
+    let mut walk = tree::TreeWalk::new(session, args, None, EntryCursor::none())?;
+    let (mut all, mut sums) = (DirectorySum::default(), DirectorySums { depth, ..DirectorySums::default() });
     // A file with several names is counted once, under its first name.
     let mut seen = HashSet::new();
     // Files arrive directory by directory.
     let (mut current, mut above) = (0, Vec::new());
-    walk.below(args.path("path")?, &mut |&tree::Visited { level, directory, path, metadata, here }| {
+    walk.below(args.path("path")?, &mut |&tree::VisitedEntry { level, directory, path, metadata, here }| {
         if !here {
             return true;
         }

@@ -6,7 +6,7 @@ use object::{Endianness, FileKind, read};
 use rex_core::action::fs;
 use rex_core::{Action, Budget, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Maximum length of a returned name or identifier, in bytes. Longer ones are cut off.
 const NAME_BYTES: usize = 256;
@@ -19,8 +19,8 @@ pub static OP: Op = Op {
         name: "fs::elf",
         aliases: &[],
         needs: &[fs::Read::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file.")],
-        returns: Returns {
+        params: &[Param::required("path", ParamKind::Path, "The file.")],
+        returns: ReturnSpec {
             kind: "map",
             doc: "`type`: `executable`, `shared` (a library, or an executable with `pie`), `relocatable`, `core`, or its number; `pie`: whether it is \
                   an executable that runs at any address; `machine`: `x86-64`, `aarch64`, ..., or its number; `bits`; `endianness`; `entry`: the address in \
@@ -30,7 +30,7 @@ pub static OP: Op = Op {
         },
         doc: "Tells what an ELF file is, needs and consists of.\nNames longer than 256 bytes are cut off, and what is not UTF-8 is replaced.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/opt/tool/bin/tool"]"#,
             returns: r#"{"bits":64,"build_id":null,"endianness":"little","entry":"0x401000","interpreter":null,"machine":"x86-64","needed":[],"pie":false,"rpath":null,"runpath":null,"sections":[],"soname":null,"stripped":true,"truncated":false,"type":"executable"}"#,
         },
@@ -44,15 +44,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let shown = path.as_str().escape_debug();
     let budget = session.run.budget();
     let told = match FileKind::parse(bytes.as_slice()) {
-        Ok(FileKind::Elf32) => Elf::<FileHeader32<Endianness>>::parse(&bytes).map(|elf| elf.tell(budget)),
-        Ok(FileKind::Elf64) => Elf::<FileHeader64<Endianness>>::parse(&bytes).map(|elf| elf.tell(budget)),
+        Ok(FileKind::Elf32) => ElfFile::<FileHeader32<Endianness>>::parse(&bytes).map(|elf| elf.tell(budget)),
+        Ok(FileKind::Elf64) => ElfFile::<FileHeader64<Endianness>>::parse(&bytes).map(|elf| elf.tell(budget)),
         _ => return Err(Error::new(Code::Unsupported, format!("`{shown}` is not an ELF file"))),
     };
     told.map_err(|_| Error::new(Code::Io, format!("`{shown}` is a damaged ELF file: a table lies outside of it")))?
 }
 
 /// An ELF file with its headers.
-struct Elf<'d, H: FileHeader> {
+struct ElfFile<'d, H: FileHeader> {
     data: &'d [u8],
     header: &'d H,
     endian: H::Endian,
@@ -62,7 +62,7 @@ struct Elf<'d, H: FileHeader> {
 
 /// Data for the dynamic linker.
 #[derive(Default)]
-struct Linked {
+struct DynamicSection {
     needed: Vec<Value>,
     soname: Option<String>,
     rpath: Option<String>,
@@ -71,7 +71,7 @@ struct Linked {
     truncated: bool,
 }
 
-impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
+impl<'d, H: FileHeader<Endian = Endianness>> ElfFile<'d, H> {
     fn parse(data: &'d [u8]) -> read::Result<Self> {
         let header = H::parse(data)?;
         let endian = header.endian()?;
@@ -117,8 +117,8 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
         segment.data(self.endian, self.data).ok()
     }
 
-    fn linked(&self, budget: &Budget) -> Result<Linked, Error> {
-        let mut linked = Linked::default();
+    fn linked(&self, budget: &Budget) -> Result<DynamicSection, Error> {
+        let mut linked = DynamicSection::default();
         let found = self.segments.iter().find_map(|segment| segment.dynamic(self.endian, self.data).ok().flatten());
         let entries: &[_] = found.unwrap_or_default();
         let value =

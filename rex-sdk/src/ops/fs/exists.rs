@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, OsError, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, OsError, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns `true` if a name exists.
 pub static OP: Op = Op {
@@ -13,14 +13,14 @@ pub static OP: Op = Op {
         name: "fs::exists",
         aliases: &[],
         needs: &[fs::Stat::SPEC],
-        params: &[Param::required("path", Kind::Path, "The name.")],
-        returns: Returns {
+        params: &[Param::required("path", ParamKind::Path, "The name.")],
+        returns: ReturnSpec {
             kind: "bool",
             doc: "Whether there is anything; a symbolic link counts, even one that leads nowhere.",
         },
         doc: "Tells whether there is something of that name.\nWhat may not be looked at is denied, so the answer tells nothing that is not permitted.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/config.yaml"]"#, returns: "true" },
+        example: CallExample { args: r#"["/srv/app/config.yaml"]"#, returns: "true" },
     },
     call,
 };

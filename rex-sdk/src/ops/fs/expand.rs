@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::copy::{like, open, write};
 use crate::expand::READ;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Expands a compressed file into another one.
 pub static OP: Op = Op {
@@ -17,15 +17,15 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The compressed file. It stays."),
-            Param::required("to", Kind::Path, "The expanded one."),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the expanded one exists."),
+            Param::required("path", ParamKind::Path, "The compressed file. It stays."),
+            Param::required("to", ParamKind::Path, "The expanded one."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the expanded one exists."),
         ],
-        returns: Returns { kind: "int", doc: "How many bytes were written." },
+        returns: ReturnSpec { kind: "int", doc: "How many bytes were written." },
         doc: "Writes what is in a compressed file to another.\nWhether it is compressed by gzip, Zstandard, xz or bzip2 is told by its contents. It is read twice, first for the \
               size of what is in it. The expanded file appears all at once; of a damaged file, nothing does. Its mode is that of the compressed file, see `fs::copy`.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/opt/tool/notes.txt.gz", "/tmp/notes.txt"]"#, returns: "6" },
+        example: CallExample { args: r#"["/opt/tool/notes.txt.gz", "/tmp/notes.txt"]"#, returns: "6" },
     },
     call,
 };
@@ -55,12 +55,12 @@ mod tests {
     use super::*;
     use crate::MemOs;
     use crate::compress::compress;
-    use crate::expand::Format;
+    use crate::expand::CompressionFormat;
 
     #[test]
     fn a_bomb_is_told_before_anything_is_written() {
         let limits = Limits { written_bytes: 1 << 20, ..Limits::default() };
-        for format in [Format::Gzip, Format::Zstandard] {
+        for format in [CompressionFormat::Gzip, CompressionFormat::Zstandard] {
             let bomb = compress(format, io::repeat(0).take(64 << 20), u64::MAX).unwrap();
             let world = World::limited(MemOs::new().file("/bomb", bomb).dir("/tmp"), |_, _| true, limits);
             let error = world.call("fs::expand", r#"["/bomb", "/tmp/f"]"#).unwrap_err();
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_or_not_compressed_is_not_expanded() {
-        let mut damaged = compress(Format::Gzip, &b"some text"[..], u64::MAX).unwrap();
+        let mut damaged = compress(CompressionFormat::Gzip, &b"some text"[..], u64::MAX).unwrap();
         *damaged.last_mut().unwrap() ^= 1;
         let os = MemOs::new().file("/damaged", damaged).file("/plain", "plain").file("/to", "old");
         let world = World::new(os);

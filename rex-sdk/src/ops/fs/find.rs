@@ -9,12 +9,12 @@ use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
 
 use super::list::named;
-use super::{Entry, as_listed, describe};
-use crate::cursor::{AFTER, Cursor};
+use super::{EntryMap, as_listed, describe};
+use crate::cursor::{AFTER, EntryCursor};
 use crate::os::{DirEntry, EntryKind, Metadata};
-use crate::skipped::Skipped;
+use crate::skipped::SkippedEntries;
 use crate::tree::{ONE_FILE_SYSTEM, file_system, nearly_used_up, wide};
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Finds files below a directory.
 pub static OP: Op = Op {
@@ -23,48 +23,48 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::List::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The directory to start from."),
+            Param::required("path", ParamKind::Path, "The directory to start from."),
             Param::option(
                 "name",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "A glob that the name matches: `*.log`, `{a,b}?`, `[0-9]*`.",
             )
-            .of(Form::Read(|text| glob(text).map(drop))),
+            .of(ParamForm::Read(|text| glob(text).map(drop))),
             Param::option(
                 "kind",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`.",
             )
-            .of(Form::OneOf(&["file", "directory", "symlink", "fifo", "socket", "device"])),
-            Param::option("min_size", Kind::Size, Literal::Null, "Smallest size; asks for `fs::stat`."),
-            Param::option("max_size", Kind::Size, Literal::Null, "Largest size; asks for `fs::stat`."),
+            .of(ParamForm::OneOf(&["file", "directory", "symlink", "fifo", "socket", "device"])),
+            Param::option("min_size", ParamKind::Size, Literal::Null, "Smallest size; asks for `fs::stat`."),
+            Param::option("max_size", ParamKind::Size, Literal::Null, "Largest size; asks for `fs::stat`."),
             Param::option(
                 "newer_than",
-                Kind::Duration,
+                ParamKind::Duration,
                 Literal::Null,
                 "Changed less than so long ago; asks for `fs::stat`.",
             )
-            .of(Form::Age),
+            .of(ParamForm::Age),
             Param::option(
                 "older_than",
-                Kind::Duration,
+                ParamKind::Duration,
                 Literal::Null,
                 "Changed more than so long ago; asks for `fs::stat`.",
             )
-            .of(Form::Age),
+            .of(ParamForm::Age),
             Param::option(
                 "depth",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Null,
                 "How deep to go, at least 1, which is the directory's own entries. As deep as the limit `tree_depth`, if not given.",
             ),
-            Param::option("max", Kind::Count, Literal::Null, "Stop after so many finds."),
+            Param::option("max", ParamKind::Count, Literal::Null, "Stop after so many finds."),
             AFTER,
             ONE_FILE_SYSTEM,
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`entries`: a list of maps with `path`, `name`, `kind`, and what `fs::stat` tells if it was asked for, level by level in the order of \
                   names; `skipped`: a list of maps with `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at, or \
@@ -74,7 +74,7 @@ pub static OP: Op = Op {
         doc: "Finds files below a directory.\nAsks for `fs::list` on every directory that it enters, and never follows symbolic links. \
               What is bounded is what it finds, not what it looks at.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app", {"name": "*.log", "kind": "file", "max": 1}]"#,
             returns: r#"{"complete":false,"entries":[{"kind":"file","name":"app.log","path":"/srv/app/logs/app.log"}],"next":"/srv/app/logs/app.log","skipped":[],"truncated":true}"#,
         },
@@ -82,7 +82,7 @@ pub static OP: Op = Op {
     call,
 };
 
-struct Filter {
+struct FindFilter {
     name: Option<GlobSet>,
     kind: Option<EntryKind>,
     size: (u64, u64),
@@ -90,7 +90,7 @@ struct Filter {
     stat: bool,
 }
 
-impl Filter {
+impl FindFilter {
     fn of(session: &Session<'_>, args: &Args) -> Result<Self, Error> {
         let (min, max) = (args.size_option("min_size")?, args.size_option("max_size")?);
         let (newer, older) = (args.duration_option("newer_than")?, args.duration_option("older_than")?);
@@ -171,16 +171,16 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         }
         _ => {}
     }
-    let mut walk = Walk {
+    let mut walk = FindWalk {
         session,
-        filter: Filter::of(session, args)?,
+        filter: FindFilter::of(session, args)?,
         max: args.count_option("max")?.unwrap_or(limits.entries).min(limits.entries),
-        cursor: Cursor::of(args)?,
+        cursor: EntryCursor::of(args)?,
         device: None,
         stopped: false,
         last: args.path_option("after")?.map(|path| path.as_str().to_owned()),
         entries: Vec::new(),
-        skipped: Skipped::default(),
+        skipped: SkippedEntries::default(),
         below: Vec::new(),
     };
     // A link at the start is followed; links below it are not.
@@ -215,11 +215,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// The entries found so far, and where to continue.
-struct Walk<'s, 'r> {
+struct FindWalk<'s, 'r> {
     session: &'s Session<'r>,
-    filter: Filter,
+    filter: FindFilter,
     max: u64,
-    cursor: Cursor,
+    cursor: EntryCursor,
     /// The file system to stay on, if any.
     device: Option<u64>,
     /// `true` if it stopped because the run has few decisions left.
@@ -227,12 +227,12 @@ struct Walk<'s, 'r> {
     /// The last entry that was found.
     last: Option<String>,
     entries: Vec<Value>,
-    skipped: Skipped,
+    skipped: SkippedEntries,
     /// Directories of the next level. Their memory counts toward that of the run.
     below: Vec<AbsPath>,
 }
 
-impl Walk<'_, '_> {
+impl FindWalk<'_, '_> {
     fn full(&self) -> bool {
         self.stopped || self.entries.len() as u64 >= self.max
     }
@@ -265,7 +265,7 @@ impl Walk<'_, '_> {
 
     /// Keeps an entry, if its size and age match.
     fn keep(&mut self, path: &AbsPath, name: String, kind: EntryKind) -> Result<(), Error> {
-        let mut entry = Entry::from([
+        let mut entry = EntryMap::from([
             ("path".to_owned(), path.as_str().into()),
             ("name".to_owned(), name.into()),
             ("kind".to_owned(), kind.as_str().into()),

@@ -12,10 +12,10 @@ use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
-use super::Entry;
+use super::EntryMap;
 use super::lines::content;
-use crate::readable::{Readable, Seen};
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::readable::{ReadObservations, ReadableText};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Maximum length of a pattern, in bytes. Parsing takes many times its size.
 const PATTERN_BYTES: usize = rex_core::bounds::PATTERN_BYTES;
@@ -37,18 +37,23 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::required("pattern", Kind::Text, "A regular expression in the syntax of Rust's `regex` crate.")
-                .of(Form::Pattern("fixed", false)),
-            Param::option("fixed", Kind::Bool, Literal::Bool(false), "Take the pattern as plain text."),
-            Param::option("ignore_case", Kind::Bool, Literal::Bool(false), "Take upper and lower case as the same."),
-            Param::option("invert", Kind::Bool, Literal::Bool(false), "Find the lines that do not match."),
-            Param::option("count", Kind::Bool, Literal::Bool(false), "Count only: `matches` is `()`."),
-            Param::option("before", Kind::Count, Literal::Int(0), "How many lines to show before each match."),
-            Param::option("after", Kind::Count, Literal::Int(0), "How many lines to show after each match."),
-            Param::option("max", Kind::Count, Literal::Null, "Stop after so many matches, without reading on."),
+            Param::required("path", ParamKind::Path, "The file."),
+            Param::required("pattern", ParamKind::Text, "A regular expression in the syntax of Rust's `regex` crate.")
+                .of(ParamForm::Pattern("fixed", false)),
+            Param::option("fixed", ParamKind::Bool, Literal::Bool(false), "Take the pattern as plain text."),
+            Param::option(
+                "ignore_case",
+                ParamKind::Bool,
+                Literal::Bool(false),
+                "Take upper and lower case as the same.",
+            ),
+            Param::option("invert", ParamKind::Bool, Literal::Bool(false), "Find the lines that do not match."),
+            Param::option("count", ParamKind::Bool, Literal::Bool(false), "Count only: `matches` is `()`."),
+            Param::option("before", ParamKind::Count, Literal::Int(0), "How many lines to show before each match."),
+            Param::option("after", ParamKind::Count, Literal::Int(0), "How many lines to show after each match."),
+            Param::option("max", ParamKind::Count, Literal::Null, "Stop after so many matches, without reading on."),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`count` of the matches; `matches`: a list of maps with `line` (its number, from 1), `text`, and with context lines the lists \
                   `before` and `after`; `complete`: false if not all was searched, and `why` then says so (it is `()` otherwise): `max` stopped it, the rest of a compressed file \
@@ -60,7 +65,7 @@ pub static OP: Op = Op {
               `after` the first. A file that is not text is searched like any other, to its end. In one \
               that is compressed by gzip, Zstandard, xz or bzip2, what is in it is searched. UTF-16 with its byte order mark is searched as text, and a mark is no part of the first line.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/logs/app.log", "ERROR|WARN", {"max": 1}]"#,
             returns: r#"{"binary":false,"complete":false,"count":1,"cut":[],"matches":[{"line":3,"text":"2026-03-02T11:59:10Z WARN slow request path=/report ms=1840"}],"why":"`max` stopped it"}"#,
         },
@@ -98,8 +103,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         .line_terminator(LineTerminator::crlf())
         .heap_limit(usize::try_from(held.saturating_add(SLACK)).ok())
         .build();
-    let seen = Rc::<RefCell<Seen>>::default();
-    let mut hits = Hits {
+    let seen = Rc::<RefCell<ReadObservations>>::default();
+    let mut hits = GrepHits {
         count_only,
         max: args.count_option("max")?.unwrap_or(u64::MAX),
         entries: limits.entries,
@@ -108,7 +113,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         after,
         invert,
         seen: seen.clone(),
-        ..Hits::default()
+        ..GrepHits::default()
     };
     let mut file = session.open(args.path("path")?).map_err(|error| match error.code {
         Code::Unsupported => error.with_help("one file is searched; `fs::find` tells which there are in a directory"),
@@ -116,7 +121,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     })?;
     let matcher = matcher(args)?;
     file = file.expanded();
-    let mut readable = Readable::new(&mut file, line_bytes, seen);
+    let mut readable = ReadableText::new(&mut file, line_bytes, seen);
     if hits.max > 0
         && let Err(error) = searcher.search_reader(&matcher, &mut readable, &mut hits)
     {
@@ -162,11 +167,11 @@ fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
 
 /// The matches found so far.
 #[derive(Default)]
-struct Hits {
+struct GrepHits {
     count: u64,
-    matches: Vec<Entry>,
+    matches: Vec<EntryMap>,
     /// Lines before the next match.
-    pending: Vec<Line>,
+    pending: Vec<GrepLine>,
     stopped: bool,
     held: u64,
     lines: u64,
@@ -175,17 +180,17 @@ struct Hits {
     after: usize,
     invert: bool,
     /// Observations made while reading.
-    seen: Rc<RefCell<Seen>>,
+    seen: Rc<RefCell<ReadObservations>>,
     max: u64,
     entries: u64,
     bytes: u64,
 }
 
 /// The text of a line, and `true` if something in it was replaced.
-type Line = (Value, bool);
+type GrepLine = (Value, bool);
 
-impl Hits {
-    fn line(&mut self, line: &[u8]) -> io::Result<Line> {
+impl GrepHits {
+    fn line(&mut self, line: &[u8]) -> io::Result<GrepLine> {
         self.lines += 1;
         if self.lines > self.entries {
             return Err(io::Error::other(exceeded("entries", self.entries, "lines")));
@@ -236,7 +241,7 @@ impl Hits {
     }
 }
 
-impl Sink for Hits {
+impl Sink for GrepHits {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
@@ -253,7 +258,7 @@ impl Sink for Hits {
             return Ok(!self.stopped);
         }
         let (text, mut lossy) = self.line(found.bytes())?;
-        let mut entry = Entry::from([
+        let mut entry = EntryMap::from([
             ("line".to_owned(), found.line_number().map(Value::count).unwrap_or_default()),
             ("text".to_owned(), text),
         ]);
@@ -287,7 +292,7 @@ mod tests {
     use super::*;
     use crate::MemOs;
     use crate::compress::compress;
-    use crate::expand::Format;
+    use crate::expand::CompressionFormat;
 
     const LOG: &str = "one\ntwo ERROR\nthree\nfour error\nfive\nsix ERROR\nseven";
 
@@ -400,8 +405,8 @@ mod tests {
     #[test]
     fn what_is_readable_is_searched_whatever_comes_after_it() {
         let log: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
-        let packed = compress(Format::Gzip, log.as_bytes(), u64::MAX).unwrap();
-        let padded = [&compress(Format::Gzip, &b"one\n"[..], u64::MAX).unwrap()[..], &[0; 512]].concat();
+        let packed = compress(CompressionFormat::Gzip, log.as_bytes(), u64::MAX).unwrap();
+        let padded = [&compress(CompressionFormat::Gzip, &b"one\n"[..], u64::MAX).unwrap()[..], &[0; 512]].concat();
         let os = MemOs::new()
             .file("/cut", &packed[..packed.len() / 2])
             .file("/padded", padded)

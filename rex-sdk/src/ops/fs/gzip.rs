@@ -5,8 +5,8 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::copy::{like, open, write};
 use crate::compress::compress;
-use crate::expand::Format;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::expand::CompressionFormat;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Compresses a file by gzip.
 pub static OP: Op = Op {
@@ -15,19 +15,19 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file. It stays."),
-            Param::required("to", Kind::Path, "The compressed one."),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the compressed one exists."),
+            Param::required("path", ParamKind::Path, "The file. It stays."),
+            Param::required("to", ParamKind::Path, "The compressed one."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the compressed one exists."),
         ],
-        returns: Returns { kind: "int", doc: "How many bytes were written." },
+        returns: ReturnSpec { kind: "int", doc: "How many bytes were written." },
         doc: "Compresses a file by gzip.\nIts mode is that of the file, see `fs::copy`. The compressed file appears all at once, and is held in memory until then.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml.gz"]"#, returns: "31" },
+        example: CallExample { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml.gz"]"#, returns: "31" },
     },
-    call: |session, args| call(session, args, Format::Gzip),
+    call: |session, args| call(session, args, CompressionFormat::Gzip),
 };
 
-pub(super) fn call(session: &Session<'_>, args: &Args, format: Format) -> Result<Value, Error> {
+pub(super) fn call(session: &Session<'_>, args: &Args, format: CompressionFormat) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
     let mut file = open(session, path, &to)?;
     let options = like(&file, args)?;

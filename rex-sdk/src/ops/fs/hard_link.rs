@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use super::into_missing;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Gives a file a second name.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::HardLink::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::required("to", Kind::Path, "Its second name, which is new."),
+            Param::required("path", ParamKind::Path, "The file."),
+            Param::required("to", ParamKind::Path, "Its second name, which is new."),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Gives a file a second name.\nA policy speaks of names: what may be done under one of them is done to the file.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/version.txt", "/srv/app/version.old"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["/srv/app/version.txt", "/srv/app/version.old"]"#, returns: r#"null"# },
     },
     call,
 };

@@ -5,9 +5,9 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 pub(super) use crate::lines::content;
-use crate::session::Metered;
-use crate::spec::Answer;
-use crate::{Args, Example, Kind, Lines, Literal, OpSpec, Operation, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::spec::OpAnswer;
+use crate::{Args, CallExample, FileLines, Literal, OpSpec, Operation, Param, ParamKind, ReturnSpec, Session};
 
 /// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
@@ -24,24 +24,34 @@ static SPEC: OpSpec = OpSpec {
     aliases: &[],
     needs: &[fs::Read::SPEC],
     params: &[
-        Param::required("path", Kind::Path, "The file."),
+        Param::required("path", ParamKind::Path, "The file."),
         Param::option(
             "skip",
-            Kind::Count,
+            ParamKind::Count,
             Literal::Int(0),
             "How many lines to leave out, from the end that is read from.",
         ),
-        Param::option("max", Kind::Count, Literal::Null, "How many lines to return at most; without it, all of them."),
-        Param::option("from_end", Kind::Bool, Literal::Bool(false), "Count from the last line instead of the first."),
-        Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
+        Param::option(
+            "max",
+            ParamKind::Count,
+            Literal::Null,
+            "How many lines to return at most; without it, all of them.",
+        ),
+        Param::option(
+            "from_end",
+            ParamKind::Bool,
+            Literal::Bool(false),
+            "Count from the last line instead of the first.",
+        ),
+        Param::option("lossy", ParamKind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
     ],
-    returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
+    returns: ReturnSpec { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
     doc: "Reads the lines of a text file, all of them or some from either end.\nA script that goes through them with `for`, `filter`, `map` or `len` reads the \
           file while it does so, with the memory of one line, so this suits large logs; any other use has them all in memory. \
           Of a file that grows, they end where it ended when it was opened. `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
           One that is compressed by gzip, Zstandard, xz or bzip2 reads as what is in it; its last lines are found by reading all of it.",
     errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-    example: Example {
+    example: CallExample {
         args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,
         returns: r#"["2026-03-02T12:00:00Z INFO request path=/ ms=3"]"#,
     },
@@ -54,18 +64,18 @@ impl Operation for ReadLines {
 
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         match self.answer(session, args)? {
-            Answer::Value(value) => Ok(value),
-            Answer::Lines(lines) => lines.collect(session.run).map(Value::List),
+            OpAnswer::Value(value) => Ok(value),
+            OpAnswer::Lines(lines) => lines.collect(session.run).map(Value::List),
         }
     }
 
-    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<Answer, Error> {
+    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<OpAnswer, Error> {
         let path = args.path("path")?;
         let (skip, max) = (args.count("skip")?, args.count_option("max")?.unwrap_or(u64::MAX));
         let lossy = args.flag("lossy")?;
         let file = session.open(path.clone())?;
         if !args.flag("from_end")? {
-            return Ok(Answer::Lines(Lines::new(file, SPEC.name)?.lossy(lossy).range(skip, max)));
+            return Ok(OpAnswer::Lines(FileLines::new(file, SPEC.name)?.lossy(lossy).range(skip, max)));
         }
         let text = |line: Vec<u8>| match String::from_utf8(line) {
             Ok(text) => Ok(Value::Text(text)),
@@ -77,12 +87,17 @@ impl Operation for ReadLines {
             }
         };
         let lines = from_end(session, file.expanded(), skip, max)?;
-        lines.into_iter().map(text).collect::<Result<_, _>>().map(|lines| Answer::Value(Value::List(lines)))
+        lines.into_iter().map(text).collect::<Result<_, _>>().map(|lines| OpAnswer::Value(Value::List(lines)))
     }
 }
 
 /// Returns the last lines of a file, plain or compressed.
-pub(super) fn from_end(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn from_end(
+    session: &Session<'_>,
+    file: MeteredFile<'_>,
+    skip: u64,
+    max: u64,
+) -> Result<Vec<Vec<u8>>, Error> {
     match file.size() {
         // The end of a file of unknown size, such as those of `/proc`, is found by reading it.
         0 => Ok(last_of(&file.read_all()?, skip, max)),
@@ -93,7 +108,7 @@ pub(super) fn from_end(session: &Session<'_>, file: Metered<'_>, skip: u64, max:
 /// Reads blocks from the end until they hold enough line ends.
 pub(super) fn last(
     session: &Session<'_>,
-    file: &Metered<'_>,
+    file: &MeteredFile<'_>,
     size: u64,
     skip: u64,
     max: u64,

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
-use super::{Entry, as_listed, describe, skipped};
+use super::{EntryMap, as_listed, describe, skipped};
 use crate::os::DirEntry;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Lists a directory.
 pub static OP: Op = Op {
@@ -16,15 +16,15 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::List::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The directory."),
+            Param::required("path", ParamKind::Path, "The directory."),
             Param::option(
                 "stat",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Tell size, times, mode and owner of each entry too; asks for `fs::stat` on each.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, in the order of their names: `name`, `path`, `kind`, and with `stat` what `fs::stat` tells. \
                   An entry that could not be looked at has `error` (a map with `path`, `code`, `message`) instead. A name that \
@@ -32,7 +32,7 @@ pub static OP: Op = Op {
         },
         doc: "Lists a directory.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/logs"]"#,
             returns: r#"[{"kind":"file","name":"app.log","path":"/srv/app/logs/app.log"},{"kind":"file","name":"old.log","path":"/srv/app/logs/old.log"}]"#,
         },
@@ -67,8 +67,8 @@ fn in_parts(error: Error) -> Error {
     }
 }
 
-fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: bool) -> Result<Entry, Error> {
-    let mut map = Entry::from([("kind".to_owned(), entry.kind.as_str().into())]);
+fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: bool) -> Result<EntryMap, Error> {
+    let mut map = EntryMap::from([("kind".to_owned(), entry.kind.as_str().into())]);
     let (name, path) = match named(dir, entry.name) {
         Ok(named) => named,
         Err((bytes, error)) => {

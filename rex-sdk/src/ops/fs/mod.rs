@@ -52,10 +52,10 @@ use crate::OsError;
 use crate::os::Metadata;
 
 /// A map that describes one entry.
-type Entry = BTreeMap<String, Value>;
+type EntryMap = BTreeMap<String, Value>;
 
 /// Adds the metadata of a name to a map, as a script sees it.
-fn describe(entry: &mut Entry, metadata: &Metadata) {
+fn describe(entry: &mut EntryMap, metadata: &Metadata) {
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     put("kind", metadata.kind.as_str().into());
     put("size", Value::count(metadata.size));

@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Reads a text file.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "fs::read",
         aliases: &["read"],
         needs: &[fs::Read::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file.")],
-        returns: Returns { kind: "text", doc: "All of the file." },
+        params: &[Param::required("path", ParamKind::Path, "The file.")],
+        returns: ReturnSpec { kind: "text", doc: "All of the file." },
         doc: "Reads a text file.\nOne that is compressed by gzip, Zstandard, xz or bzip2 reads as what is in it. It must be UTF-8, or UTF-16 with its byte order mark, which reads as UTF-8; use `fs::read_bytes` for anything else, and `fs::lines` for a part of a large one.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/version.txt"]"#, returns: r#""1.4.2\n""# },
+        example: CallExample { args: r#"["/srv/app/version.txt"]"#, returns: r#""1.4.2\n""# },
     },
     call,
 };

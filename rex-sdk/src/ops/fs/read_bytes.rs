@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Reads a file as bytes.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "fs::read_bytes",
         aliases: &[],
         needs: &[fs::Read::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file.")],
-        returns: Returns { kind: "bytes", doc: "All of the file." },
+        params: &[Param::required("path", ParamKind::Path, "The file.")],
+        returns: ReturnSpec { kind: "bytes", doc: "All of the file." },
         doc: "Reads a file as bytes.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/icon.bin"]"#, returns: "[137,80,78,71,255,0]" },
+        example: CallExample { args: r#"["/srv/app/icon.bin"]"#, returns: "[137,80,78,71,255,0]" },
     },
     call,
 };

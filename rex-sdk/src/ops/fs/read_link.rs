@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::stat::{look, unsupported};
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the target of a symbolic link.
 pub static OP: Op = Op {
@@ -13,14 +13,14 @@ pub static OP: Op = Op {
         name: "fs::read_link",
         aliases: &[],
         needs: &[fs::Stat::SPEC],
-        params: &[Param::required("path", Kind::Path, "The symbolic link.")],
-        returns: Returns {
+        params: &[Param::required("path", ParamKind::Path, "The symbolic link.")],
+        returns: ReturnSpec {
             kind: "text",
             doc: "What the link says, as it says it: relative to its directory if it does not start with `/`.",
         },
         doc: "Tells where a symbolic link leads.\nOne step, whether there is something or not; `fs::stat` follows links to their end.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/current.log"]"#, returns: r#""logs/app.log""# },
+        example: CallExample { args: r#"["/srv/app/current.log"]"#, returns: r#""logs/app.log""# },
     },
     call,
 };

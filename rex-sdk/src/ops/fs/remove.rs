@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Removes a file or a symbolic link.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         needs: &[fs::Remove::SPEC],
         params: &[Param::required(
             "path",
-            Kind::Path,
+            ParamKind::Path,
             "The file, as text, or as bytes where its name is not UTF-8; of a symbolic link, the link goes.",
         )],
-        returns: Returns { kind: "nothing", doc: "" },
+        returns: ReturnSpec { kind: "nothing", doc: "" },
         doc: "Removes a file or a symbolic link.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/logs/old.log"]"#, returns: "null" },
+        example: CallExample { args: r#"["/srv/app/logs/old.log"]"#, returns: "null" },
     },
     call,
 };

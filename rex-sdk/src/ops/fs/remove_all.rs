@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::EntryKind;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session, tree};
 
 /// Removes a directory with everything in it.
 pub static OP: Op = Op {
@@ -15,22 +15,22 @@ pub static OP: Op = Op {
         params: &[
             Param::required(
                 "path",
-                Kind::Path,
+                ParamKind::Path,
                 "The directory, without a slash at its end. No part of it is a symbolic link.",
             )
-            .of(Form::Read(ends_with_a_name)),
+            .of(ParamForm::Read(ends_with_a_name)),
             Param::option(
                 "one_file_system",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Remove nothing where another file system is mounted below; asks for `fs::stat` on each directory.",
             ),
         ],
-        returns: Returns { kind: "int", doc: "How many files, links and directories were removed." },
+        returns: ReturnSpec { kind: "int", doc: "How many files, links and directories were removed." },
         doc: "Removes a directory with all that is in it.\nAsks for `fs::list` on every directory and for `fs::remove` on every entry before it removes the first: \
               if one is denied, nothing is removed. Links are removed, and never followed.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/logs"]"#, returns: "3" },
+        example: CallExample { args: r#"["/srv/app/logs"]"#, returns: "3" },
     },
     call,
 };

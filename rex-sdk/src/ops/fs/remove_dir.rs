@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Removes an empty directory.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "fs::remove_dir",
         aliases: &[],
         needs: &[fs::Remove::SPEC],
-        params: &[Param::required("path", Kind::Path, "The directory.")],
-        returns: Returns { kind: "nothing", doc: "" },
+        params: &[Param::required("path", ParamKind::Path, "The directory.")],
+        returns: ReturnSpec { kind: "nothing", doc: "" },
         doc: "Removes an empty directory.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/empty"]"#, returns: "null" },
+        example: CallExample { args: r#"["/srv/app/empty"]"#, returns: "null" },
     },
     call,
 };

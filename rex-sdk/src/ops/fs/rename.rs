@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::into_missing;
 use crate::os::WriteOptions;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Gives a file another name.
 pub static OP: Op = Op {
@@ -14,14 +14,14 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Rename::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("from", Kind::Path, "The file."),
-            Param::required("to", Kind::Path, "Its new name, on the same file system."),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the new name is taken."),
+            Param::required("from", ParamKind::Path, "The file."),
+            Param::required("to", ParamKind::Path, "Its new name, on the same file system."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the new name is taken."),
         ],
-        returns: Returns { kind: "nothing", doc: "" },
+        returns: ReturnSpec { kind: "nothing", doc: "" },
         doc: "Gives a file another name.\nA file that has the new name is replaced. Directories are not renamed: what lies below them would get names that nobody decided on.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/logs/app.log", "/srv/app/logs/app.log.1"]"#, returns: "null" },
+        example: CallExample { args: r#"["/srv/app/logs/app.log", "/srv/app/logs/app.log.1"]"#, returns: "null" },
     },
     call,
 };

@@ -12,7 +12,7 @@ use super::diff::unified;
 use super::grep::{shown, why};
 use crate::groups::known_groups;
 use crate::os::WriteOptions;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Maximum length of a pattern, and maximum size of a compiled one, in bytes.
 const PATTERN_BYTES: usize = rex_core::bounds::REPLACE_PATTERN_BYTES;
@@ -27,29 +27,29 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file; of a symbolic link, the file that it leads to."),
-            Param::required("pattern", Kind::Text, "What is replaced.").of(Form::Pattern("regex", true)),
+            Param::required("path", ParamKind::Path, "The file; of a symbolic link, the file that it leads to."),
+            Param::required("pattern", ParamKind::Text, "What is replaced.").of(ParamForm::Pattern("regex", true)),
             Param::required(
                 "replacement",
-                Kind::Text,
+                ParamKind::Text,
                 "By what. With `regex`, `$1` and `${name}` stand for groups, `$$` for a dollar.",
             ),
             Param::option(
                 "regex",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Take the pattern as a regular expression in the syntax of Rust's `regex` crate, `^` and `$` at every line.",
             ),
-            Param::option("first", Kind::Bool, Literal::Bool(false), "Replace the first only."),
+            Param::option("first", ParamKind::Bool, Literal::Bool(false), "Replace the first only."),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`count` of what was replaced; `diff`: the change as a unified diff, `()` if that would be longer than 64 KiB. Where nothing is \
                   replaced, nothing is written.",
         },
         doc: "Replaces text in a file.\nThe file must be UTF-8. It changes all at once: whoever looks sees the old one or the new one.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/config.yaml", "8080", "9090"]"#,
             returns: r#"{"count":1,"diff":"--- /srv/app/config.yaml\n+++ /srv/app/config.yaml\n@@ -1 +1 @@\n-port: 8080\n+port: 9090\n"}"#,
         },

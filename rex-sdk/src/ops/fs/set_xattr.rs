@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::xattr::{NAME, named};
 use crate::os::{ANY_MODE, is_permission};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Sets or removes an extended attribute of a file.
 pub static OP: Op = Op {
@@ -14,14 +14,17 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::SetXattr::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file or directory."),
+            Param::required("path", ParamKind::Path, "The file or directory."),
             NAME,
-            Param::option("value", Kind::Text, Literal::Null, "The value; without one, the attribute is removed."),
+            Param::option("value", ParamKind::Text, Literal::Null, "The value; without one, the attribute is removed."),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Sets or removes an extended attribute of a file.\nAn attribute outside of `user.` says who may do what with the file (`system.posix_acl_access`, `security.capability`): it asks for `fs::chmod` with the mode 07777, too.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/config.yaml", "user.origin", {"value": "hand"}]"#, returns: r#"null"# },
+        example: CallExample {
+            args: r#"["/srv/app/config.yaml", "user.origin", {"value": "hand"}]"#,
+            returns: r#"null"#,
+        },
     },
     call,
 };

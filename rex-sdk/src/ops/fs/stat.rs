@@ -5,9 +5,9 @@ use std::io;
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
-use super::{Entry, describe};
+use super::{EntryMap, describe};
 use crate::os::{EntryKind, Metadata};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, OsError, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, OsError, Param, ParamKind, ReturnSpec, Session};
 
 /// Maximum number of links that one name may cross, as in the kernel.
 const MAX_LINKS: usize = rex_core::bounds::LINKS;
@@ -19,15 +19,15 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Stat::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The name."),
+            Param::required("path", ParamKind::Path, "The name."),
             Param::option(
                 "follow",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(true),
                 "Of a symbolic link, tell about what it leads to, with a permission for that.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`path` (where it led to), `kind` (`file`, `directory`, `symlink`, `fifo`, `socket`, `device`), `size` in bytes, \
                   `mode` (permission bits) and the same in octal as `mode_text`, `uid`, `gid`, `links`, `allocated` (bytes on disk), `target` (of a symbolic link, its text), and \
@@ -35,7 +35,7 @@ pub static OP: Op = Op {
         },
         doc: "Tells kind, size, times, mode and owner.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"["/etc/hosts"]"#,
             returns: r#"{"accessed":"2026-03-02T12:00:00Z","accessed_epoch":1772452800.0,"allocated":20,"changed":"2026-03-02T12:00:00Z","changed_epoch":1772452800.0,"gid":0,"kind":"file","links":1,"mode":420,"mode_text":"0644","modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/etc/hosts","size":20,"target":null,"uid":0}"#,
         },
@@ -46,7 +46,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
     let (at, metadata) = if args.flag("follow")? { follow(session, path)? } else { look(session, path)? };
-    let mut entry = Entry::from([("path".to_owned(), at.as_str().into())]);
+    let mut entry = EntryMap::from([("path".to_owned(), at.as_str().into())]);
     describe(&mut entry, &metadata);
     Ok(Value::Map(entry))
 }
@@ -70,12 +70,12 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
         let mut canonical = true;
         while let Some(part) = todo.pop() {
             match part {
-                Part::Up if canonical => found = found.parent().unwrap_or(found),
-                Part::Up => {
+                LinkComponent::Up if canonical => found = found.parent().unwrap_or(found),
+                LinkComponent::Up => {
                     up = true;
                     break;
                 }
-                Part::Down(name) => {
+                LinkComponent::Down(name) => {
                     canonical = false;
                     found = found.entry(name.as_bytes()).map_err(|error| unsupported(&found, &error.to_string()))?;
                 }
@@ -87,7 +87,7 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
                 return Ok((at, metadata));
             }
             if metadata.kind != EntryKind::Directory {
-                return Err(OsError::from(io::Error::from(io::ErrorKind::NotADirectory)).about(&at));
+                return Err(OsError::from(io::Error::from(io::ErrorKind::NotADirectory)).into_error(&at));
             }
             found = at.parent().unwrap_or(at);
             continue;
@@ -101,19 +101,19 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
             let at = at.as_str().escape_debug();
             return Err(Error::new(Code::Io, format!("`{at}`: too many symbolic links, or they lead in a circle")));
         }
-        todo.extend(up.then_some(Part::Up));
-        todo.extend(target.rsplit('/').filter_map(Part::of));
+        todo.extend(up.then_some(LinkComponent::Up));
+        todo.extend(target.rsplit('/').filter_map(LinkComponent::of));
         found = if target.starts_with('/') { AbsPath::root() } else { at.parent().unwrap_or(at) };
     }
 }
 
 /// One component of the target of a link.
-enum Part {
+enum LinkComponent {
     Up,
     Down(String),
 }
 
-impl Part {
+impl LinkComponent {
     fn of(text: &str) -> Option<Self> {
         match text {
             "" | "." => None,

@@ -7,10 +7,10 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
-use crate::expand::{Damage, Decoded};
+use crate::expand::{DecodedReader, FileDamage};
 use crate::os::io_error;
-use crate::session::Metered;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Finds the texts in a binary file.
 pub static OP: Op = Op {
@@ -19,24 +19,29 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::option("min", Kind::Count, Literal::Int(4), "How long a text is at the least, in bytes."),
-            Param::option("max", Kind::Count, Literal::Null, "How many texts to return at most; all, if not given."),
+            Param::required("path", ParamKind::Path, "The file."),
+            Param::option("min", ParamKind::Count, Literal::Int(4), "How long a text is at the least, in bytes."),
+            Param::option(
+                "max",
+                ParamKind::Count,
+                Literal::Null,
+                "How many texts to return at most; all, if not given.",
+            ),
             Param::option(
                 "after",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Int(0),
                 "Look from this offset on: what `next` of an earlier call says.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more, and `next`: the `after` that goes on with them; `why`: that the rest of a compressed file is damaged or missing, or `()`.",
         },
         doc: "Finds the texts in a file that is not text.\nA text is a run of printable characters of ASCII, blanks and tabs included, as of `strings`. In a file that \
               is compressed by gzip, Zstandard, xz or bzip2, they are looked for in what is in it; in UTF-16 with its byte order mark, in its text.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/icon.bin", {"min": 3}]"#,
             returns: r#"{"next":null,"strings":[{"offset":1,"text":"PNG"}],"truncated":false,"why":null}"#,
         },
@@ -61,13 +66,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let file = session.open(args.path("path")?)?;
     let name = file.id().escape_debug().to_string();
     let mut text: Box<dyn Read + '_> = if after > 0 && file.is_plain() {
-        Box::new(From { file, place: after })
+        Box::new(OffsetFile { file, place: after })
     } else {
-        let mut text = Decoded::with_mark(file.decompressed());
+        let mut text = DecodedReader::with_mark(file.decompressed());
         io::copy(&mut (&mut text).take(after), &mut io::sink()).map_err(|error| io_error(error, &name))?;
         Box::new(text)
     };
-    let mut found = Found {
+    let mut found = FoundStrings {
         strings: Vec::new(),
         text: Vec::new(),
         offset: after,
@@ -81,7 +86,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     while !truncated {
         let count = match text.read(&mut piece) {
             Ok(count) => count,
-            Err(error) => match Damage::of(&error) {
+            Err(error) => match FileDamage::of(&error) {
                 Some(damage) => {
                     found.end()?;
                     (truncated, why) = (true, Some(damage.to_string()));
@@ -109,12 +114,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// A reader of a file from an offset.
-struct From<'r> {
-    file: Metered<'r>,
+struct OffsetFile<'r> {
+    file: MeteredFile<'r>,
     place: u64,
 }
 
-impl Read for From<'_> {
+impl Read for OffsetFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.place)?;
         self.place += count as u64;
@@ -123,7 +128,7 @@ impl Read for From<'_> {
 }
 
 /// The texts found so far.
-struct Found {
+struct FoundStrings {
     strings: Vec<Value>,
     /// The current text, which may continue.
     text: Vec<u8>,
@@ -135,7 +140,7 @@ struct Found {
     bytes: u64,
 }
 
-impl Found {
+impl FoundStrings {
     /// Searches the next piece; returns `true` if there is one text too many.
     fn search(&mut self, piece: &[u8]) -> Result<bool, Error> {
         for &byte in piece {

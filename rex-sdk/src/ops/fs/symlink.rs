@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use super::into_missing;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Creates a symbolic link.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Symlink::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The new name."),
-            Param::required("target", Kind::Text, "Where it leads: the text of the link, taken as it is."),
+            Param::required("path", ParamKind::Path, "The new name."),
+            Param::required("target", ParamKind::Text, "Where it leads: the text of the link, taken as it is."),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Creates a symbolic link.\nIt lends no permission: whoever goes through it is asked about where it leads.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/latest", "logs/app.log"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["/srv/app/latest", "logs/app.log"]"#, returns: r#"null"# },
     },
     call,
 };

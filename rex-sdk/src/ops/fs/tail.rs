@@ -11,8 +11,8 @@ use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use super::lines::{content, from_end, last};
 use super::replace::compile;
-use crate::session::Metered;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Time between checks for new data and of the budget.
 const POLL: Duration = Duration::from_millis(50);
@@ -31,29 +31,34 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
+            Param::required("path", ParamKind::Path, "The file."),
             Param::option(
                 "lines",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Null,
                 "How many of the last lines that are there to return, 10 if not given. With `after`, how many to return at most, all if not given.",
             ),
             Param::option(
                 "after",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Null,
                 "Return the lines from this byte on instead of the last ones: what `next` of an earlier call says, or 0 for the start.",
             ),
-            Param::option("timeout", Kind::Duration, Literal::Text("0s"), "How long to wait for lines that are added."),
+            Param::option(
+                "timeout",
+                ParamKind::Duration,
+                Literal::Text("0s"),
+                "How long to wait for lines that are added.",
+            ),
             Param::option(
                 "until",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "Wait no longer than for an added line that matches this regular expression; needs `timeout`.",
             )
-            .of(Form::Read(|text| compile("fs::tail", text, text).map(drop))),
+            .of(ParamForm::Read(|text| compile("fs::tail", text, text).map(drop))),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`lines`: the last ones and then the added ones, as text, what is not UTF-8 replaced; `matched`: whether `until` was met, by the \
                   last of them; `rotated`: whether another file took the name meanwhile, which is read from its start; `shrunk`: whether the \
@@ -64,7 +69,7 @@ pub static OP: Op = Op {
         doc: "Reads the last lines of a file, and waits for more.\nWhile it waits, it opens the name again now and then, and asks again for that. \
               A file that is compressed by gzip, Zstandard, xz or bzip2 has last lines, but is not waited for. Pages of `after` and `lines` read a large file once.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/logs/app.log", {"lines": 1}]"#,
             returns: r#"{"lines":["2026-03-02T12:00:00Z INFO request path=/ ms=3"],"matched":false,"next":259,"rotated":false,"shrunk":false,"truncated":true}"#,
         },
@@ -94,16 +99,16 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             let message = format!("`{}` is compressed, and has no places to go on from", path.as_str().escape_debug());
             return Err(Error::new(Code::Unsupported, message).with_help("`fs::expand` makes a plain file of it"));
         }
-        Some(after) => Tail::from(session, path, file, after, lines)?,
+        Some(after) => FollowedFile::from(session, path, file, after, lines)?,
         None if timeout.is_zero() => return last_of(session, file.expanded(), max),
-        None => Tail::start(session, path, file.expanded(), max)?,
+        None => FollowedFile::start(session, path, file.expanded(), max)?,
     };
     let matched = tail.follow(until.as_ref(), Instant::now().checked_add(timeout))?;
     tail.result(matched)
 }
 
 /// Returns the last lines of a file as it is now.
-fn last_of(session: &Session<'_>, file: Metered<'_>, max: u64) -> Result<Value, Error> {
+fn last_of(session: &Session<'_>, file: MeteredFile<'_>, max: u64) -> Result<Value, Error> {
     let size = file.size();
     let ended = size == 0 || ends_with_line(&file, size)?;
     // One line more shows whether there are others before them.
@@ -115,7 +120,7 @@ fn last_of(session: &Session<'_>, file: Metered<'_>, max: u64) -> Result<Value, 
 }
 
 /// Returns `true` if the last line of a file has a line end.
-fn ends_with_line(file: &Metered<'_>, size: u64) -> Result<bool, Error> {
+fn ends_with_line(file: &MeteredFile<'_>, size: u64) -> Result<bool, Error> {
     let mut end = [b'\n'];
     file.read_at(&mut end, size - 1).map_err(|error| file.error(error))?;
     Ok(end == *b"\n")
@@ -149,10 +154,10 @@ fn text(line: Vec<u8>) -> String {
 }
 
 /// A file that is followed.
-struct Tail<'s, 'r> {
+struct FollowedFile<'s, 'r> {
     session: &'s Session<'r>,
     path: AbsPath,
-    file: Metered<'r>,
+    file: MeteredFile<'r>,
     /// Number of bytes read.
     offset: u64,
     /// Offset of the end of the last returned line.
@@ -171,9 +176,9 @@ struct Tail<'s, 'r> {
     earlier: bool,
 }
 
-impl<'s, 'r> Tail<'s, 'r> {
+impl<'s, 'r> FollowedFile<'s, 'r> {
     /// Starts with the last lines of the file as it is now.
-    fn start(session: &'s Session<'r>, path: AbsPath, file: Metered<'r>, max: u64) -> Result<Self, Error> {
+    fn start(session: &'s Session<'r>, path: AbsPath, file: MeteredFile<'r>, max: u64) -> Result<Self, Error> {
         let size = file.state()?.size;
         let ended = size == 0 || ends_with_line(&file, size)?;
         // One line more shows whether there are others before them, and another one may be a line without an end.
@@ -193,7 +198,7 @@ impl<'s, 'r> Tail<'s, 'r> {
     fn from(
         session: &'s Session<'r>,
         path: AbsPath,
-        file: Metered<'r>,
+        file: MeteredFile<'r>,
         after: u64,
         most: Option<u64>,
     ) -> Result<Self, Error> {
@@ -205,7 +210,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         Ok(tail)
     }
 
-    fn new(session: &'s Session<'r>, path: AbsPath, file: Metered<'r>, offset: u64) -> Self {
+    fn new(session: &'s Session<'r>, path: AbsPath, file: MeteredFile<'r>, offset: u64) -> Self {
         Self {
             session,
             path,

@@ -13,10 +13,10 @@ use tar::{Builder, EntryType, Header};
 
 use super::list::named;
 use super::{as_listed, copy, skipped};
-use crate::archive::Exactly;
+use crate::archive::ExactReader;
 use crate::compress::Spool;
-use crate::os::{Access, DirEntry, EntryKind, OsError, WriteOptions};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::os::{DirEntry, EntryKind, FileAccess, OsError, WriteOptions};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Writes a tar archive of everything in a directory.
 pub static OP: Op = Op {
@@ -25,25 +25,25 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::List::SPEC, fs::Read::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("dir", Kind::Path, "The directory. Names in the archive start below it."),
-            Param::required("to", Kind::Path, "The archive."),
-            Param::option("gzip", Kind::Bool, Literal::Bool(false), "Compress it by gzip."),
+            Param::required("dir", ParamKind::Path, "The directory. Names in the archive start below it."),
+            Param::required("to", ParamKind::Path, "The archive."),
+            Param::option("gzip", ParamKind::Bool, Literal::Bool(false), "Compress it by gzip."),
             Param::option(
                 "stat",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Keep owner and time of each entry, and all of its mode; asks for `fs::stat` on each. Without, the owner is root, the time is now, and \
                  of the modes setuid, setgid and sticky are left out.",
             ),
             Param::option(
                 "skip_denied",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Leave out what is not permitted instead of failing; `dir` itself must be.",
             ),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the archive exists."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the archive exists."),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`bytes` of the archive; `files` and `directories` in it; `skipped`: a list of maps with `path`, `code`, `message`, of what \
                   is neither a file nor a directory, cannot be said as a path, or was left out by `skip_denied`.",
@@ -51,7 +51,7 @@ pub static OP: Op = Op {
         doc: "Writes an archive of tar with all that is in a directory.\nAsks for `fs::list` on every directory, and for `fs::read` on every file. The archive appears all at \
               once, and is held in memory until then. Nobody may read the archive who may not read all that is in it, see `fs::copy`. Links are never followed. An old archive at `to` is not put into the new one.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/opt/tool/bin", "/tmp/bin.tar"]"#,
             returns: r#"{"bytes":2048,"directories":0,"files":1,"skipped":[]}"#,
         },
@@ -63,11 +63,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (dir, to) = (args.path("dir")?, args.path("to")?);
     let spool = Spool::new(session.limits().file_bytes);
     let sink = if args.flag("gzip")? {
-        Sink::Gzip(Box::new(GzEncoder::new(spool, Compression::default())))
+        ArchiveSink::Gzip(Box::new(GzEncoder::new(spool, Compression::default())))
     } else {
-        Sink::Plain(spool)
+        ArchiveSink::Plain(spool)
     };
-    let mut archive = Archive {
+    let mut archive = ArchiveWriter {
         session,
         to: to.clone(),
         stat: args.flag("stat")?,
@@ -81,12 +81,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     };
     let mut top = session.act(fs::List {}, dir, |grant| session.os.directory(grant, session.limits().entries))?;
     let dir = top.path().clone();
-    archive.bind(top.access().map_err(|error| error.about(&dir))?.of_directory());
+    archive.bind(top.access().map_err(|error| error.into_error(&dir))?.of_directory());
     archive.add_all(&dir, top.take_entries())?;
-    let Archive { builder, files, directories, skipped, access, .. } = archive;
-    let bytes = builder.into_inner().and_then(Sink::finish).map_err(|error| failed(&dir, error))?;
+    let ArchiveWriter { builder, files, directories, skipped, access, .. } = archive;
+    let bytes = builder.into_inner().and_then(ArchiveSink::finish).map_err(|error| failed(&dir, error))?;
     // An archive is not executable, even if its members are.
-    let like = access.map(|access| Access { mode: access.mode & 0o666, ..access });
+    let like = access.map(|access| FileAccess { mode: access.mode & 0o666, ..access });
     let options = WriteOptions { new: args.flag("new")?, private: false, like };
     let written = copy::write(session, &dir, to, (bytes.len() as u64, &mut bytes.as_slice()), options)?;
     Ok(Value::map([
@@ -98,12 +98,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// The output of the archive.
-enum Sink {
+enum ArchiveSink {
     Plain(Spool),
     Gzip(Box<GzEncoder<Spool>>),
 }
 
-impl Sink {
+impl ArchiveSink {
     fn finish(self) -> io::Result<Vec<u8>> {
         let spool = match self {
             Self::Plain(spool) => spool,
@@ -113,7 +113,7 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for ArchiveSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(spool) => spool.write(bytes),
@@ -127,25 +127,25 @@ impl Write for Sink {
 }
 
 fn failed(path: &AbsPath, error: io::Error) -> Error {
-    OsError::Io(error).about(path)
+    OsError::Io(error).into_error(path)
 }
 
 /// An archive under construction.
-struct Archive<'s, 'r> {
+struct ArchiveWriter<'s, 'r> {
     session: &'s Session<'r>,
     to: AbsPath,
     stat: bool,
     skip_denied: bool,
     now: Timestamp,
-    builder: Builder<Sink>,
+    builder: Builder<ArchiveSink>,
     /// The access that everything in it so far allows.
-    access: Option<Access>,
+    access: Option<FileAccess>,
     files: u64,
     directories: u64,
     skipped: Vec<Value>,
 }
 
-impl Archive<'_, '_> {
+impl ArchiveWriter<'_, '_> {
     /// Adds everything below a directory, each directory before its contents.
     fn add_all(&mut self, top: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
         let limits = self.session.limits();
@@ -183,7 +183,7 @@ impl Archive<'_, '_> {
     }
 
     /// Restricts the access to the archive to that of one source.
-    fn bind(&mut self, access: Access) {
+    fn bind(&mut self, access: FileAccess) {
         self.access = Some(self.access.map_or(access, |before| before.and(access)));
     }
 
@@ -195,7 +195,7 @@ impl Archive<'_, '_> {
                 let max = session.limits().entries;
                 let mut directory =
                     session.act(fs::List {}, path.clone(), |grant| as_listed(session.os.directory(grant, max)))?;
-                let access = directory.access().map_err(|error| error.about(path))?;
+                let access = directory.access().map_err(|error| error.into_error(path))?;
                 let header = self.header(path, EntryType::Directory, access.mode, 0)?;
                 self.append(header, name, path, io::empty())?;
                 self.bind(access.of_directory());
@@ -205,7 +205,7 @@ impl Archive<'_, '_> {
             EntryKind::File if *path != self.to => {
                 let file = session.open(path.clone())?;
                 if file.path() != path {
-                    return Err(OsError::Changed.about(path));
+                    return Err(OsError::Changed.into_error(path));
                 }
                 let access = file.state()?.access;
                 self.bind(access);
@@ -217,7 +217,7 @@ impl Archive<'_, '_> {
                 } else {
                     let size = file.size();
                     let header = self.header(path, EntryType::Regular, access.mode, size)?;
-                    self.append(header, name, path, Exactly::new(file, size))?;
+                    self.append(header, name, path, ExactReader::new(file, size))?;
                 }
                 self.files += 1;
                 Ok(Vec::new())

@@ -7,11 +7,11 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Grant, Timestamp, Value};
 
 use super::{into_missing, skipped, stat};
-use crate::archive::{Exactly, Kind as Sort, Plan, refused, walk};
-use crate::os::{Access, EntryKind, OsError, WriteOptions};
+use crate::archive::{ExactReader, ExtractPlan, MemberKind as Sort, refused, walk};
+use crate::os::{EntryKind, FileAccess, OsError, WriteOptions};
 use crate::ownership::Ownership;
-use crate::session::Metered;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::session::MeteredFile;
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Extracts a tar archive below a directory.
 pub static OP: Op = Op {
@@ -20,34 +20,34 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC, fs::CreateDir::SPEC, fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The archive."),
+            Param::required("path", ParamKind::Path, "The archive."),
             Param::required(
                 "to",
-                Kind::Path,
+                ParamKind::Path,
                 "The directory; it is created if it is missing. If it exists, asks for `fs::stat` on it, and so for every directory in it \
                  that the archive has too.",
             ),
             Param::option(
                 "strip",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Int(0),
                 "How many directories to leave out at the start of each name.",
             ),
             Param::option(
                 "preserve",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Give files and directories owner, group and time of the archive; asks for `fs::chown` and `fs::touch` on each, before anything is written.",
             ),
-            Param::option("overwrite", Kind::Bool, Literal::Bool(false), "Replace files that exist."),
+            Param::option("overwrite", ParamKind::Bool, Literal::Bool(false), "Replace files that exist."),
             Param::option(
                 "skip_links",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Leave out what is neither a file nor a directory, such as links and devices, instead of making links and refusing the rest.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`files` and `bytes` that were written; `directories` that were created, `to` not counted; `links` that were made; `skipped`: a list of maps with `path`, \
                   `code`, `message`, of files and links that exist, of what `skip_links` left out, and of files of whose name `strip` left nothing.",
@@ -59,7 +59,7 @@ pub static OP: Op = Op {
               `fs::write` on its second name; with any other, the archive is refused. Modes are those of the archive, without setuid, setgid and sticky, and less \
               what the umask takes; whoever may not read the archive may not read what comes out of it, see `fs::copy`. Without `preserve`, owners and times are those of new files.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/opt/tool/notes.tar", "/tmp/notes"]"#,
             returns: r#"{"bytes":6,"directories":0,"files":1,"links":0,"skipped":[]}"#,
         },
@@ -73,11 +73,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let access = file.state()?.access;
     let strip = usize::try_from(args.count("strip")?).unwrap_or(usize::MAX);
     let written = session.run.budget().bytes_written();
-    let mut plan = Plan::new(strip, args.flag("skip_links")?, session.limits(), written);
+    let mut plan = ExtractPlan::new(strip, args.flag("skip_links")?, session.limits(), written);
     walk(session, &file, |member, _| plan.add(member).map(|()| true))?;
     plan.finish(|| session.run.budget().check())?;
     let to = destination(session, to, access.of_entry(DIRECTORY))?;
-    let grants = Grants::ask(session, &plan, &to)?;
+    let grants = ExtractionGrants::ask(session, &plan, &to)?;
     let owners = if args.flag("preserve")? { owners(session, &plan, &to)? } else { Vec::new() };
     let options = WriteOptions { new: !args.flag("overwrite")?, ..WriteOptions::default() };
     let mut extraction =
@@ -99,15 +99,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 const DIRECTORY: u32 = 0o755;
 
 /// All grants, which are obtained before anything is written.
-struct Grants {
+struct ExtractionGrants {
     directories: Vec<Grant<fs::CreateDir>>,
     files: Vec<Grant<fs::Write>>,
     hard_links: Vec<(Grant<fs::HardLink>, Grant<fs::Write>)>,
     symlinks: Vec<Grant<fs::Symlink>>,
 }
 
-impl Grants {
-    fn ask(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Self, Error> {
+impl ExtractionGrants {
+    fn ask(session: &Session<'_>, plan: &ExtractPlan, to: &AbsPath) -> Result<Self, Error> {
         let write = |name: &str, size: u64| {
             session.permit(fs::Write { bytes: i64::try_from(size).unwrap_or(i64::MAX) }, below(to, name)?)
         };
@@ -128,7 +128,7 @@ impl Grants {
 }
 
 /// Requests the grants for owners and times.
-fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
+fn owners(session: &Session<'_>, plan: &ExtractPlan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
     let ask = |(name, owner, modified): &(String, Option<(u32, u32)>, Timestamp)| {
         let path = below(to, name)?;
         let owner = owner.ok_or_else(|| refused(name.as_bytes(), "the archive does not say whose it is"))?;
@@ -138,7 +138,7 @@ fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPa
 }
 
 /// Returns the destination directory under its canonical name.
-fn destination(session: &Session<'_>, to: AbsPath, like: Access) -> Result<AbsPath, Error> {
+fn destination(session: &Session<'_>, to: AbsPath, like: FileAccess) -> Result<AbsPath, Error> {
     let created = session.act(fs::CreateDir {}, to.clone(), |grant| {
         let path = grant.resource().clone();
         session.os.create_dir(grant, Some(like)).map(|()| path)
@@ -161,9 +161,9 @@ fn below(to: &AbsPath, name: &str) -> Result<AbsPath, Error> {
 /// The progress of an extraction.
 struct Extraction<'s, 'r> {
     session: &'s Session<'r>,
-    plan: Plan,
+    plan: ExtractPlan,
     /// Owner and permission bits of the archive.
-    access: Access,
+    access: FileAccess,
     /// The files and directories that were created.
     there: BTreeSet<AbsPath>,
     created: u64,
@@ -190,11 +190,11 @@ impl Extraction<'_, '_> {
                         .session
                         .act(fs::Stat {}, path.clone(), |grant| self.session.os.stat(grant).map_err(uncrossed))?;
                     if metadata.kind != EntryKind::Directory {
-                        let error = OsError::WrongKind(metadata.kind).about(&path);
+                        let error = OsError::WrongKind(metadata.kind).into_error(&path);
                         return Err(self.so_far(error.with_help("the archive has a directory of this name")));
                     }
                 }
-                Err(error) => return Err(self.so_far(uncrossed(error).about(&path))),
+                Err(error) => return Err(self.so_far(uncrossed(error).into_error(&path))),
             }
         }
         Ok(())
@@ -203,7 +203,7 @@ impl Extraction<'_, '_> {
     /// Writes the files. They must still be the same in the archive.
     fn write(
         &mut self,
-        archive: &Metered<'_>,
+        archive: &MeteredFile<'_>,
         grants: Vec<Grant<fs::Write>>,
         options: WriteOptions,
     ) -> Result<(), Error> {
@@ -218,7 +218,8 @@ impl Extraction<'_, '_> {
             match files.next() {
                 Some(((planned, size, mode), grant)) if (planned.as_str(), size) == (name.as_str(), member.size) => {
                     let options = WriteOptions { like: Some(self.access.of_entry(mode)), ..options };
-                    self.write_one(grant, Exactly::new(contents, size), options).map_err(|error| self.so_far(error))?;
+                    self.write_one(grant, ExactReader::new(contents, size), options)
+                        .map_err(|error| self.so_far(error))?;
                     Ok(true)
                 }
                 _ => Err(self.so_far(changed())),
@@ -230,7 +231,7 @@ impl Extraction<'_, '_> {
     fn write_one(
         &mut self,
         grant: Grant<fs::Write>,
-        contents: Exactly<&mut dyn Read>,
+        contents: ExactReader<&mut dyn Read>,
         options: WriteOptions,
     ) -> Result<(), Error> {
         let path = grant.resource().clone();
@@ -242,10 +243,10 @@ impl Extraction<'_, '_> {
                 Ok(())
             }
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.plan.skipped.push(skipped(path.as_str(), &OsError::Io(error).about(&path)));
+                self.plan.skipped.push(skipped(path.as_str(), &OsError::Io(error).into_error(&path)));
                 Ok(())
             }
-            Err(error) => Err(uncrossed(error).about(&path)),
+            Err(error) => Err(uncrossed(error).into_error(&path)),
         }
     }
 
@@ -281,7 +282,7 @@ impl Extraction<'_, '_> {
         for (path, owner) in owners.into_iter().rev() {
             self.session.run.budget().check()?;
             if self.there.contains(&path) {
-                owner.set(self.session.os).map_err(|error| self.so_far(uncrossed(error).about(&path)))?;
+                owner.set(self.session.os).map_err(|error| self.so_far(uncrossed(error).into_error(&path)))?;
             }
         }
         Ok(())
@@ -291,9 +292,9 @@ impl Extraction<'_, '_> {
         match linked {
             Ok(()) => self.links += 1,
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.plan.skipped.push(skipped(path.as_str(), &OsError::Io(error).about(path)));
+                self.plan.skipped.push(skipped(path.as_str(), &OsError::Io(error).into_error(path)));
             }
-            Err(error) => return Err(self.so_far(uncrossed(error).about(path))),
+            Err(error) => return Err(self.so_far(uncrossed(error).into_error(path))),
         }
         Ok(())
     }
@@ -323,7 +324,7 @@ fn uncrossed(error: OsError) -> OsError {
 #[cfg(test)]
 pub(super) mod testing {
     use crate::compress::compress;
-    use crate::expand::Format;
+    use crate::expand::CompressionFormat;
 
     /// Returns a header with exactly this name, dated noon of the example.
     pub(in super::super) fn header(name: &str, kind: char, size: usize) -> Vec<u8> {
@@ -359,7 +360,7 @@ pub(super) mod testing {
     }
 
     pub(in super::super) fn gzipped(contents: &[u8]) -> Vec<u8> {
-        compress(Format::Gzip, contents, u64::MAX).unwrap()
+        compress(CompressionFormat::Gzip, contents, u64::MAX).unwrap()
     }
 }
 

@@ -6,9 +6,9 @@ use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
-use super::Entry;
+use super::EntryMap;
 use crate::archive::{Member, walk};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Lists the members of a tar archive.
 pub static OP: Op = Op {
@@ -17,10 +17,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Read::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The archive."),
-            Param::option("max", Kind::Count, Literal::Null, "Stop after so many entries, without reading on."),
+            Param::required("path", ParamKind::Path, "The archive."),
+            Param::option("max", ParamKind::Count, Literal::Null, "Stop after so many entries, without reading on."),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`entries`: a list of maps with `path`, as the archive has it; `kind` (`file`, `directory`, `symlink`, `hard link`, `fifo`, `device`, \
                   `sparse file`, `unknown`); `size` in bytes; `mode`; `modified`; and of a link the `target`. An entry with something that is not \
@@ -28,7 +28,7 @@ pub static OP: Op = Op {
         },
         doc: "Lists what is in an archive of tar.\nOne that is compressed by gzip, Zstandard, xz or bzip2 is told by its contents.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/opt/tool/notes.tar"]"#,
             returns: r#"{"complete":true,"entries":[{"kind":"file","mode":420,"modified":"2026-03-02T12:00:00Z","path":"notes.txt","size":6}]}"#,
         },
@@ -55,8 +55,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::map([("entries", Value::List(entries)), ("complete", complete.into())]))
 }
 
-fn describe(member: &Member) -> Entry {
-    let mut entry = Entry::new();
+fn describe(member: &Member) -> EntryMap {
+    let mut entry = EntryMap::new();
     let mut lossy = false;
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     let mut text = |bytes: &[u8]| -> Value {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::MemOs;
     use crate::compress::compress;
-    use crate::expand::Format;
+    use crate::expand::CompressionFormat;
 
     #[test]
     fn everything_is_listed_as_the_archive_has_it() {
@@ -98,7 +98,7 @@ mod tests {
             ("d/h", '1', "up"),
             ("p", '6', ""),
         ]);
-        let zst = compress(Format::Zstandard, plain.as_slice(), u64::MAX).unwrap();
+        let zst = compress(CompressionFormat::Zstandard, plain.as_slice(), u64::MAX).unwrap();
         let os = MemOs::new().file("/a.tar", &plain).file("/a.tgz", gzipped(&plain)).file("/a.zst", zst);
         let world = World::new(os);
         let entry = |kind: &str, path: &str, size: u64, target: &str| {

@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::WriteOptions;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Creates a file with a new name.
 pub static OP: Op = Op {
@@ -13,15 +13,20 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Write::SPEC],
         params: &[
-            Param::required("directory", Kind::Path, "Where it is created, `/tmp` for instance."),
-            Param::option("contents", Kind::Data, Literal::Text(""), "What it holds."),
-            Param::option("prefix", Kind::Text, Literal::Text("rex-"), "What its name begins with."),
-            Param::option("suffix", Kind::Text, Literal::Text(""), "What its name ends with, `.txt` for instance."),
+            Param::required("directory", ParamKind::Path, "Where it is created, `/tmp` for instance."),
+            Param::option("contents", ParamKind::Data, Literal::Text(""), "What it holds."),
+            Param::option("prefix", ParamKind::Text, Literal::Text("rex-"), "What its name begins with."),
+            Param::option(
+                "suffix",
+                ParamKind::Text,
+                Literal::Text(""),
+                "What its name ends with, `.txt` for instance.",
+            ),
         ],
-        returns: Returns { kind: "text", doc: "Its path." },
+        returns: ReturnSpec { kind: "text", doc: "Its path." },
         doc: "Creates a file of a name that nothing had, which only the owner may read and write.\nThe name holds the id of the run, so that what is left behind tells where it comes from. It is not removed at the end.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app", {"suffix": ".txt"}]"#, returns: r#""/srv/app/rex-test-0.txt""# },
+        example: CallExample { args: r#"["/srv/app", {"suffix": ".txt"}]"#, returns: r#""/srv/app/rex-test-0.txt""# },
     },
     call,
 };

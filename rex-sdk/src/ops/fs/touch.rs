@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Creates an empty file, or sets the times of an existing file or directory.
 pub static OP: Op = Op {
@@ -12,14 +12,19 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Touch::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file or directory."),
-            Param::option("time", Kind::Moment, Literal::Null, "When it was changed and read last; now, if not given."),
-            Param::option("create", Kind::Bool, Literal::Bool(true), "Create it if it is missing."),
+            Param::required("path", ParamKind::Path, "The file or directory."),
+            Param::option(
+                "time",
+                ParamKind::Moment,
+                Literal::Null,
+                "When it was changed and read last; now, if not given.",
+            ),
+            Param::option("create", ParamKind::Bool, Literal::Bool(true), "Create it if it is missing."),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Creates an empty file, or sets the times of what is there.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/new"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["/srv/app/new"]"#, returns: r#"null"# },
     },
     call,
 };

@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Truncates a file, or fills it up with zeros.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file, which exists."),
-            Param::option("size", Kind::Size, Literal::Int(0), "Its new size."),
+            Param::required("path", ParamKind::Path, "The file, which exists."),
+            Param::option("size", ParamKind::Size, Literal::Int(0), "Its new size."),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Cuts a file, or fills it up with zeros, to a size.\nWhat it is filled up with counts as written. The file itself is changed and not replaced, so that a program that has it open goes on writing to it: this is for logs.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example { args: r#"["/srv/app/logs/app.log"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["/srv/app/logs/app.log"]"#, returns: r#"null"# },
     },
     call,
 };

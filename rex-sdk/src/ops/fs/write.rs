@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::into_missing;
 use crate::os::WriteOptions;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Creates a file or replaces its contents.
 pub static OP: Op = Op {
@@ -14,14 +14,14 @@ pub static OP: Op = Op {
         aliases: &["write"],
         needs: &[fs::Write::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::required("contents", Kind::Data, "What it holds from then on."),
-            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the file exists."),
+            Param::required("path", ParamKind::Path, "The file."),
+            Param::required("contents", ParamKind::Data, "What it holds from then on."),
+            Param::option("new", ParamKind::Bool, Literal::Bool(false), "Fail if the file exists."),
         ],
-        returns: Returns { kind: "int", doc: "How many bytes were written." },
+        returns: ReturnSpec { kind: "int", doc: "How many bytes were written." },
         doc: "Creates a file or replaces its contents.\nAtomic: whoever looks sees the old file or the new one. Mode and owner of an old one are kept.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/version.txt", "1.5.0\n"]"#, returns: "6" },
+        example: CallExample { args: r#"["/srv/app/version.txt", "1.5.0\n"]"#, returns: "6" },
     },
     call,
 };

@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Reads an extended attribute of a file.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "fs::xattr",
         aliases: &[],
         needs: &[fs::GetXattr::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file or directory."), NAME],
-        returns: Returns { kind: "text", doc: "Its value, with U+FFFD for what is not UTF-8." },
+        params: &[Param::required("path", ParamKind::Path, "The file or directory."), NAME],
+        returns: ReturnSpec { kind: "text", doc: "Its value, with U+FFFD for what is not UTF-8." },
         doc: "Reads an extended attribute of a file.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/srv/app/config.yaml", "user.origin"]"#, returns: r#""ansible""# },
+        example: CallExample { args: r#"["/srv/app/config.yaml", "user.origin"]"#, returns: r#""ansible""# },
     },
     call,
 };
@@ -45,4 +45,4 @@ pub(super) fn named(args: &Args) -> Result<String, Error> {
 }
 
 /// The parameter for the name of an attribute.
-pub(super) const NAME: Param = Param::required("name", Kind::Text, "The name with its namespace: `user.origin`.");
+pub(super) const NAME: Param = Param::required("name", ParamKind::Text, "The name with its namespace: `user.origin`.");

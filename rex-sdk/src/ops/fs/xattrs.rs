@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Lists the names of the extended attributes of a file.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "fs::xattrs",
         aliases: &[],
         needs: &[fs::GetXattr::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file or directory.")],
-        returns: Returns { kind: "list", doc: "Of the names, in their order." },
+        params: &[Param::required("path", ParamKind::Path, "The file or directory.")],
+        returns: ReturnSpec { kind: "list", doc: "Of the names, in their order." },
         doc: "Lists the names of the extended attributes of a file.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/etc/hosts"]"#, returns: r#"[]"# },
+        example: CallExample { args: r#"["/etc/hosts"]"#, returns: r#"[]"# },
     },
     call,
 };

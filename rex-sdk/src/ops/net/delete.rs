@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Sends a DELETE request.
 pub static OP: Op = Op {
@@ -15,10 +15,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[net::Delete::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
-        returns: Returns { kind: "map", doc: ANSWER },
+        returns: ReturnSpec { kind: "map", doc: ANSWER },
         doc: "Has a URL stand for nothing any more.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["http://app.example.com/notes"]"#,
             returns: r#"{"body":"taken\n","headers":{"content-length":"6","content-type":"text/plain"},"status":200,"url":"http://app.example.com/notes"}"#,
         },

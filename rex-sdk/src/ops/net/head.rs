@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, HEADERS, REDIRECTS, SITE, URL, call as request};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Sends a HEAD request.
 pub static OP: Op = Op {
@@ -15,10 +15,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[net::Head::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT],
-        returns: Returns { kind: "map", doc: ANSWER },
+        returns: ReturnSpec { kind: "map", doc: ANSWER },
         doc: "Asks about what a URL stands for.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["http://app.example.com/health"]"#,
             returns: r#"{"headers":{"content-length":"3","content-type":"text/plain"},"status":200,"url":"http://app.example.com/health"}"#,
         },

@@ -6,7 +6,7 @@ use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::Interface;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the network interfaces of this machine.
 pub static OP: Op = Op {
@@ -15,7 +15,7 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[net::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, in the order of their names: `name`, `index`, `up` (switched on), `running` (with something at its other end), `loopback`, \
                   `hardware` (its address, or nothing), `mtu` (bytes, or nothing where it is not told), `addresses` (maps with `address`, `bits` of the network, and `network`: `private`, ...), and \
@@ -23,7 +23,7 @@ pub static OP: Op = Op {
         },
         doc: "Lists the interfaces of this machine with their addresses.",
         errors: &[Code::Io],
-        example: Example {
+        example: CallExample {
             args: "[]",
             returns: r#"[{"addresses":[{"address":"127.0.0.1","bits":8,"network":"loopback"}],"hardware":null,"index":1,"loopback":true,"mtu":65536,"name":"lo","running":true,"statistics":{"received_bytes":1000,"received_packets":10,"sent_bytes":1000,"sent_packets":10},"up":true}]"#,
         },
@@ -33,7 +33,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(net::Inspect {}, Host)?;
-    let interfaces = session.os.interfaces(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let interfaces = session.os.interfaces(grant, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let told = |(name, interface): (String, Interface)| {
         let addresses = interface.addresses.into_iter().map(|(address, bits)| {
             Value::map([

@@ -18,9 +18,9 @@ use rex_core::resource::Host;
 use rex_core::{Error, Value};
 
 use crate::os::NetworkTable;
-use crate::{Args, Kind, Param, Session};
+use crate::{Args, Param, ParamKind, Session};
 
-const HOST: Param = Param::required("host", Kind::Text, "The host, by its name or its address.");
+const HOST: Param = Param::required("host", ParamKind::Text, "The host, by its name or its address.");
 
 fn host(args: &Args) -> Result<RemoteHost, Error> {
     crate::url::host(args.text("host")?)
@@ -35,7 +35,8 @@ fn port(args: &Args) -> Result<u16, Error> {
 /// Returns tables of the kernel.
 fn tables<const N: usize>(session: &Session<'_>, tables: [NetworkTable; N]) -> Result<[String; N], Error> {
     let grant = session.permit(net::Inspect {}, Host)?;
-    let texts = session.os.tables(grant, tables.into(), session.run.budget()).map_err(|error| error.about(&Host))?;
+    let texts =
+        session.os.tables(grant, tables.into(), session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let missing = |_| Error::new(rex_core::Code::Internal, "a table of the network is missing");
     texts.try_into().map_err(missing)
 }

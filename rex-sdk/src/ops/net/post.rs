@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Sends a POST request.
 pub static OP: Op = Op {
@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         needs: &[net::Post::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[
             URL,
-            Param::required("body", Kind::Data, "What is sent."),
+            Param::required("body", ParamKind::Data, "What is sent."),
             HEADERS,
             ADDRESS,
             SITE,
@@ -26,10 +26,10 @@ pub static OP: Op = Op {
             AS_BYTES,
             AS_JSON,
         ],
-        returns: Returns { kind: "map", doc: ANSWER },
+        returns: ReturnSpec { kind: "map", doc: ANSWER },
         doc: "Sends something to a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["http://app.example.com/notes", "restarted"]"#,
             returns: r#"{"body":"taken\n","headers":{"content-length":"6","content-type":"text/plain"},"status":200,"url":"http://app.example.com/notes"}"#,
         },

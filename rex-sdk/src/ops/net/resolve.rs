@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::HOST;
 use crate::connection::addresses;
 use crate::dns::{self, DnsRecord};
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Looks up the records of a name.
 pub static OP: Op = Op {
@@ -20,19 +20,19 @@ pub static OP: Op = Op {
             HOST,
             Param::option(
                 "type",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "Ask name servers for records of this type: `A`, `AAAA`, `CAA`, `CNAME`, `MX`, `NS`, `PTR`, `SRV`, `TXT`. An address is asked for its name by `PTR`.",
             )
-            .of(Form::Read(|text| record_type(text).map(drop))),
+            .of(ParamForm::Read(|text| record_type(text).map(drop))),
             Param::option(
                 "server",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "The address of the name server to ask, with its port if that is not 53; needs `type`.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Without `type`, the addresses as text, in the order in which they are tried. With it, of maps: `name`, `ttl` (seconds), and what the record says: \
                   `address`; `name`; `preference`, `exchange`; `priority`, `weight`, `port`, `target`; `text`; `critical`, `tag`, `value`.",
@@ -40,7 +40,7 @@ pub static OP: Op = Op {
         doc: "Looks up what a name stands for.\nWithout `type`, as all programs of this machine do, `/etc/hosts` included. With it, by asking the name servers of \
               `/etc/resolv.conf`; the name is taken as it is, no domain is added. No record of that type is an empty list.",
         errors: &[Code::NotFound, Code::Io, Code::Unsupported],
-        example: Example { args: r#"["app.example.com"]"#, returns: r#"["93.184.215.14"]"# },
+        example: CallExample { args: r#"["app.example.com"]"#, returns: r#"["93.184.215.14"]"# },
     },
     call,
 };
@@ -67,7 +67,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let record = record_type(record)?;
     let server = server.map_or_else(String::new, |server| server.to_string());
     let grant = session.permit(net::Resolve { record: record.clone(), server }, host.clone())?;
-    let answer = session.os.records(grant, session.run.budget()).map_err(|error| error.about(&host))?;
+    let answer = session.os.records(grant, session.run.budget()).map_err(|error| error.into_error(&host))?;
     session.run.budget().count_read(answer.len() as u64)?;
     let told = |record: DnsRecord| {
         let mut entries = record.data;

@@ -8,10 +8,10 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::ops::process;
 use crate::os::NetworkTable as Table;
-use crate::proc::{self, Socket, UnixSocket};
-use crate::skipped::Skipped;
+use crate::proc::{self, SocketRow, UnixSocket};
+use crate::skipped::SkippedEntries;
 use crate::words::SOCKET_STATES;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Lists the sockets of this machine.
 pub static OP: Op = Op {
@@ -22,26 +22,26 @@ pub static OP: Op = Op {
         params: &[
             Param::option(
                 "protocol",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "Only these: `tcp`, `udp`, `raw` or `unix`; by default `tcp` and `udp`.",
             )
-            .of(Form::OneOf(&["tcp", "udp", "raw", "unix"])),
+            .of(ParamForm::OneOf(&["tcp", "udp", "raw", "unix"])),
             Param::option(
                 "listening",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Only those that wait for somebody: of `udp` and `raw`, those without another end.",
             ),
-            Param::option("port", Kind::Count, Literal::Null, "Only those with this port of this machine."),
+            Param::option("port", ParamKind::Count, Literal::Null, "Only those with this port of this machine."),
             Param::option(
                 "processes",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Say who has them open; needs to list processes, and to inspect each one that is to be found.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`sockets`, a list of maps: `protocol` (`tcp6`), `state` (`listen`), `local` and `remote` (addresses) with `local_port` and `remote_port`, \
                   `sending` and `receiving` (bytes that wait), `uid` (who made it), `inode`; of `unix`, `kind` and `path` instead of addresses; with `processes`, a list of maps with `pid` and \
@@ -51,7 +51,7 @@ pub static OP: Op = Op {
         },
         doc: "Lists the sockets of this machine, in the order of the kernel.",
         errors: &[Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[{"listening": true, "port": 8080}]"#,
             returns: r#"{"complete":true,"skipped":[],"sockets":[{"inode":4711,"local":"0.0.0.0","local_port":8080,"protocol":"tcp","receiving":0,"remote":null,"remote_port":null,"sending":0,"state":"listen","uid":33}]}"#,
         },
@@ -85,10 +85,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     )?;
     let mut found = Vec::new();
     for ((name, _), text) in all.iter().zip(&texts).filter(|((name, _), _)| wanted(name)) {
-        let waits = |socket: &Socket| {
+        let waits = |socket: &SocketRow| {
             if name.starts_with("tcp") { socket.state == LISTEN } else { socket.remote.0.is_unspecified() }
         };
-        let meant = |socket: &Socket| {
+        let meant = |socket: &SocketRow| {
             (!listening || waits(socket)) && port.is_none_or(|port| port == u64::from(socket.local.1))
         };
         found.extend(proc::sockets(text).into_iter().filter(meant).map(|socket| (socket.inode, told(name, &socket))));
@@ -101,7 +101,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if found.len() as u64 > session.limits().entries {
         return Err(rex_core::limits::exceeded("entries", session.limits().entries, "sockets"));
     }
-    let (mut skipped, mut others) = (Skipped::default(), false);
+    let (mut skipped, mut others) = (SkippedEntries::default(), false);
     if args.flag("processes")? {
         let (holders, hidden) = holders(session, &mut skipped)?;
         tell_holders(&mut found, &holders, hidden, &mut skipped);
@@ -117,7 +117,7 @@ fn tell_holders(
     found: &mut [(u64, BTreeMap<String, Value>)],
     holders: &BTreeMap<u64, Vec<Value>>,
     hidden: bool,
-    skipped: &mut Skipped,
+    skipped: &mut SkippedEntries,
 ) {
     let why = match skipped.is_empty() && !hidden {
         true => {
@@ -140,7 +140,7 @@ fn tell_holders(
     }
 }
 
-fn told(protocol: &str, socket: &Socket) -> BTreeMap<String, Value> {
+fn told(protocol: &str, socket: &SocketRow) -> BTreeMap<String, Value> {
     let port = |port: u16| super::unless_zero(port.into());
     let remote = |address: IpAddr| if address.is_unspecified() { Value::Null } else { address.to_string().into() };
     let known = usize::from(socket.state);
@@ -178,7 +178,7 @@ fn told_unix(socket: UnixSocket) -> BTreeMap<String, Value> {
 }
 
 /// Returns the processes that have each socket open, and `true` if others may be hidden.
-fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<(BTreeMap<u64, Vec<Value>>, bool), Error> {
+fn holders(session: &Session<'_>, left_out: &mut SkippedEntries) -> Result<(BTreeMap<u64, Vec<Value>>, bool), Error> {
     let mut holders = BTreeMap::<u64, Vec<Value>>::new();
     let all = process::all(session, None)?;
     for status in all.processes {
@@ -214,7 +214,7 @@ mod tests {
     fn nobody_known_is_not_nobody() {
         let mut found = [(7, BTreeMap::new()), (8, BTreeMap::new()), (0, BTreeMap::new())];
         let holders = BTreeMap::from([(7, vec![Value::Int(4242)])]);
-        let mut skipped = Skipped::default();
+        let mut skipped = SkippedEntries::default();
         tell_holders(&mut found, &holders, false, &mut skipped);
         let told = found.map(|(_, entries)| entries["processes"].clone());
         assert_eq!(told, [Value::List(vec![Value::Int(4242)]), Value::Null, Value::List(Vec::new())]);

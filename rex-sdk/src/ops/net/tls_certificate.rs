@@ -7,9 +7,9 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::HOST;
 use crate::certificate::describe;
-use crate::connection::{Line, TIMEOUT, deadline};
+use crate::connection::{OpenConnection, TIMEOUT, deadline};
 use crate::tls::{Checker, secure};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the certificate that a host presents.
 pub static OP: Op = Op {
@@ -19,23 +19,23 @@ pub static OP: Op = Op {
         needs: &[net::Resolve::SPEC, net::Connect::SPEC],
         params: &[
             HOST,
-            Param::option("port", Kind::Count, Literal::Int(443), "The port."),
+            Param::option("port", ParamKind::Count, Literal::Int(443), "The port."),
             Param::option(
                 "name",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "The name to ask for (SNI) and to check; by default that of the host.",
             ),
             TIMEOUT,
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "What `fs::certificates` tells of the host's certificate, and: `trusted` (whether this machine would take it for that name, now), `why` not, \
                   `protocol`, and `chain`, the other certificates that came along.",
         },
         doc: "Tells what certificate a host shows.\nAn untrusted one is told too; nothing else is sent.",
         errors: &[Code::NotFound, Code::Io, Code::Unsupported, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["app.example.com"]"#,
             returns: r#"{"authority":false,"chain":[],"issuer":"CN=app.example.com","key":"EC 256","names":["app.example.com","93.184.215.14"],"not_after":"2126-01-01T00:00:00Z","not_after_epoch":4922899200,"not_before":"2026-01-01T00:00:00Z","protocol":"TLSv1_3","serial":"2a","sha256":"3d0e5a3f2b69cb9c4050a52ff907f3658b71affb87fa62004740f210d91f4ae0","signature":"ecdsa-with-SHA256","subject":"CN=app.example.com","trusted":true,"why":null}"#,
         },
@@ -49,7 +49,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         Some(name) => crate::url::host(name)?,
         None => host.clone(),
     };
-    let line = Line::open(session, &host, port, true, deadline(session, args)?)?;
+    let line = OpenConnection::open(session, &host, port, true, deadline(session, args)?)?;
     let checker = Arc::new(Checker::new(&line.authorities, true)?);
     let stream = secure(line, &name, &checker)?;
     let shown = stream.conn.peer_certificates().unwrap_or_default();

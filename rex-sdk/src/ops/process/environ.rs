@@ -4,7 +4,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Reads the environment that a process was started with.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC, process::Environ::SPEC],
         params: &[super::PID],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map of names",
             doc: "The variables by their names. What a process changes later is not there.",
         },
         doc: "Reads the environment that a process was started with.\nSecrets live there, so this has an action of its own.",
         errors: &[Code::NotFound, Code::Io],
-        example: Example { args: r#"[4243]"#, returns: r#"{"LANG":"C.UTF-8"}"# },
+        example: CallExample { args: r#"[4243]"#, returns: r#"{"LANG":"C.UTF-8"}"# },
     },
     call,
 };

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one};
 use crate::os::ProcessLimit;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the resource limits of a process.
 pub static OP: Op = Op {
@@ -14,13 +14,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC, process::Inspect::SPEC],
         params: &[super::PID],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name` as the kernel calls it (`Max open files`), `soft` (the limit that holds) and `hard` (the most that the process may set it to); `()` where there is none.",
         },
         doc: "Tells what a process may use at most.",
         errors: &[Code::NotFound, Code::Io],
-        example: Example { args: r#"[4243]"#, returns: r#"[]"# },
+        example: CallExample { args: r#"[4243]"#, returns: r#"[]"# },
     },
     call,
 };

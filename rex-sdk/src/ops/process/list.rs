@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{FILTERS, PARTIAL, act, all, describe, meant};
 use crate::os::ProcessStatus;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Lists the processes that run.
 pub static OP: Op = Op {
@@ -23,19 +23,19 @@ pub static OP: Op = Op {
             FILTERS[3],
             Param::option(
                 "details",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Tell the command line, the control group and the namespaces too. This asks for `process::inspect` on each.",
             ),
             PARTIAL,
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps in the order of the numbers, each with `pid`, `parent`, `name`, `exe`, `user` (by name), `uid`, `unit` (empty if there is none), `state` (`running`, `sleeping`, `zombie`, ...), `memory` and `virtual_memory` in bytes, `cpu_seconds`, `threads`, `nice`, `started`, `started_epoch`. What could not be found out is `()`. With `details`, also `arguments`, `directory`, `cgroup`, `namespaces`, or `skipped`: why these are not told.",
         },
         doc: "Lists the processes that run.\nWhere others are hidden from Rex, or a filter asks for what could not be found out, this is an error, unless `partial` is set.",
         errors: &[Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[{"user": "www-data"}]"#,
             returns: r#"[{"cpu_seconds":1.5,"exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","nice":0,"parent":1,"pid":4243,"started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"uid":33,"unit":"nginx.service","user":"www-data","virtual_memory":67108864}]"#,
         },

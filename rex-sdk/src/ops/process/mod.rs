@@ -19,39 +19,39 @@ pub mod who_uses;
 use std::collections::BTreeMap;
 
 use rex_core::action::process;
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::resource::{Host, Unit};
 use rex_core::{Action, Code, Error, Grant, Value};
 
 use crate::os::{ProcessList, ProcessStatus};
-use crate::{Args, Form, Kind, Literal, OsError, Param, Session};
+use crate::{Args, Literal, OsError, Param, ParamForm, ParamKind, Session};
 
 /// The parameter that names a process.
-const PID: Param = Param::required("pid", Kind::Count, "The number of the process.");
+const PID: Param = Param::required("pid", ParamKind::Count, "The number of the process.");
 
 /// The options that select processes.
 const FILTERS: [Param; 4] = [
     Param::option(
         "name",
-        Kind::Text,
+        ParamKind::Text,
         Literal::Null,
         "Only those of this name. The kernel keeps 15 bytes of it; of a longer one, the rest is that of the program.",
     ),
     Param::option(
         "exe",
-        Kind::Text,
+        ParamKind::Text,
         Literal::Null,
         "Only those that run the program of this path. Where Rex may not look at the program of a process, its name decides whether it can be meant.",
     )
-    .of(Form::Read(run::program_path)),
-    Param::option("user", Kind::Text, Literal::Null, "Only those of this user, by name or number."),
-    Param::option("unit", Kind::Unit, Literal::Null, "Only those of this unit; `nginx` is `nginx.service`."),
+    .of(ParamForm::Read(run::program_path)),
+    Param::option("user", ParamKind::Text, Literal::Null, "Only those of this user, by name or number."),
+    Param::option("unit", ParamKind::Unit, Literal::Null, "Only those of this unit; `nginx` is `nginx.service`."),
 ];
 
 /// The option to accept partial results.
 const PARTIAL: Param = Param::option(
     "partial",
-    Kind::Bool,
+    ParamKind::Bool,
     Literal::Bool(false),
     "Tell those that are known, where others are hidden from Rex or cannot be told apart, instead of failing.",
 );
@@ -97,7 +97,7 @@ fn brief(process: &Process) -> BTreeMap<String, Value> {
 /// Returns every running process; with an interval, with its use of the processors.
 pub(super) fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<ProcessList, Error> {
     let grant = session.permit(process::List {}, Host)?;
-    session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.about(&Host))
+    session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.into_error(&Host))
 }
 
 /// Returns the process with a number.
@@ -107,7 +107,7 @@ fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
     let missing = || Error::new(Code::NotFound, format!("there is no process {number}"));
     let pid = u32::try_from(number).map_err(|_| missing())?;
     let found = session.os.processes(grant, Some(pid), None, session.run.budget());
-    let ProcessList { mut processes, hidden } = found.map_err(|error| error.about(&Host))?;
+    let ProcessList { mut processes, hidden } = found.map_err(|error| error.into_error(&Host))?;
     processes.pop().ok_or_else(|| match hidden {
         true => Error::new(Code::Io, format!("process {number} is hidden from the user that Rex runs as")),
         false => missing(),
@@ -115,13 +115,13 @@ fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
 }
 
 /// The processes that a call selects.
-struct Meant {
+struct SelectedProcesses {
     found: Vec<ProcessStatus>,
     /// The reason why others may match too, if they may.
     others: Option<String>,
 }
 
-impl Meant {
+impl SelectedProcesses {
     /// Returns the selected processes; an error if others may match, unless the script accepts partial results.
     fn complete(self, args: &Args) -> Result<Vec<ProcessStatus>, Error> {
         match self.others {
@@ -141,7 +141,7 @@ fn hidden(list: &ProcessList) -> Option<String> {
 }
 
 /// Returns the processes that the options of a call select.
-fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
+fn meant(args: &Args, all: ProcessList) -> Result<SelectedProcesses, Error> {
     let (name, exe) = (args.text_option("name")?, args.text_option("exe")?);
     let (user, unit) = (args.text_option("user")?, args.unit_option("unit")?);
     let unit = unit.as_ref().map(Unit::name);
@@ -167,7 +167,7 @@ fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
             }
         }
     }
-    Ok(Meant { found, others })
+    Ok(SelectedProcesses { found, others })
 }
 
 /// Compares a value with the expected one; `None` if the value is unknown.
@@ -177,7 +177,7 @@ fn fits(wanted: Option<&str>, found: Option<&str>) -> Option<bool> {
 
 /// Checks whether a process runs a program; `None` if that is unknown. If Rex may not see the program, the name rules
 /// out most processes.
-fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
+fn runs(identity: &ProcessIdentity, exe: Option<&str>) -> Option<bool> {
     let (Some(wanted), None) = (exe, &identity.exe) else { return fits(exe, identity.exe.as_deref()) };
     let program = wanted.rsplit('/').next().unwrap_or(wanted);
     let start = program.get(..program.floor_char_boundary(NAME_BYTES)).unwrap_or(program);
@@ -186,7 +186,7 @@ fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
 
 /// Checks whether a process has a name; `None` if that is unknown. The part of a name that the kernel does not keep is
 /// taken from the program.
-fn is_called(identity: &Identity, name: &str) -> Option<bool> {
+fn is_called(identity: &ProcessIdentity, name: &str) -> Option<bool> {
     let Some(start) = name.as_bytes().get(..NAME_BYTES).filter(|_| name.len() > NAME_BYTES) else {
         return Some(identity.name == name);
     };
@@ -209,7 +209,7 @@ fn act<A: Action<Resource = Process>, T>(
     act: impl FnOnce(Grant<A>) -> Result<T, OsError>,
 ) -> Result<T, Error> {
     let grant = session.permit(action, process.clone())?;
-    act(grant).map_err(|error| error.about(process))
+    act(grant).map_err(|error| error.into_error(process))
 }
 
 /// Returns the name of a signal as policies see it: `TERM`, for any case, with or without `SIG` and blanks.
@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn a_long_name_is_that_of_the_program_or_cannot_be_told() {
         let called = |name: &str, exe: Option<&str>, wanted: &str| {
-            let identity = Identity { name: name.to_owned(), exe: exe.map(str::to_owned), ..Identity::default() };
+            let identity =
+                ProcessIdentity { name: name.to_owned(), exe: exe.map(str::to_owned), ..ProcessIdentity::default() };
             is_called(&identity, wanted)
         };
         let long = "averyverylongprocessname";
@@ -248,7 +249,8 @@ mod tests {
     }
 
     fn unknown(pid: u32, name: &str) -> MemOs {
-        let identity = Identity { name: name.to_owned(), exe: Some("/bin/x".to_owned()), ..Identity::default() };
+        let identity =
+            ProcessIdentity { name: name.to_owned(), exe: Some("/bin/x".to_owned()), ..ProcessIdentity::default() };
         MemOs::example().process(pid, identity, &["x"])
     }
 
@@ -260,7 +262,8 @@ mod tests {
         let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
         // A process whose name differs from that of the program does not match.
-        let os = MemOs::example().process(5, Identity { name: "x".to_owned(), ..Identity::default() }, &["x"]);
+        let os =
+            MemOs::example().process(5, ProcessIdentity { name: "x".to_owned(), ..ProcessIdentity::default() }, &["x"]);
         let world = World::new(os);
         assert_eq!(world.returns("process::list", r#"[{"exe": "/bin/y"}]"#), "[]");
         assert_eq!(world.fails("process::list", r#"[{"exe": "/bin/x"}]"#), Code::Io);

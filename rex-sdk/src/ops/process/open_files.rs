@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one};
 use crate::os::OpenFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the open files of a process.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC, process::Inspect::SPEC],
         params: &[super::PID],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `descriptor`; `name`: the path, or what the kernel calls it (`socket:[4711]`, `pipe:[42]`, `/tmp/f (deleted)`); `size` of a file in bytes, `()` of other things; `deleted`: whether it is a file that has no name any more, and takes room until it is closed.",
         },
         doc: "Lists what a process has open.",
         errors: &[Code::NotFound, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[4243]"#,
             returns: r#"[{"deleted":false,"descriptor":3,"name":"/srv/app/logs/app.log","size":204},{"deleted":false,"descriptor":4,"name":"socket:[4711]","size":null}]"#,
         },

@@ -3,11 +3,11 @@
 use rex_core::action::{fs, process};
 use rex_core::bounds::{self, PROGRAM_WORDS_BYTES};
 use rex_core::limits::{exceeded, exhausted};
-use rex_core::process::{Program, Words, is_word};
+use rex_core::process::{Program, WordList, is_word};
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
-use crate::os::{Finished, Start};
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::os::{FinishedProgram, StartOptions};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Starts a program and waits for its end.
 pub static OP: Op = Op {
@@ -16,56 +16,60 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::Run::SPEC],
         params: &[
-            Param::required("program", Kind::Path, "The program by its path: nothing is searched for.")
-                .of(Form::Read(program_path)),
-            Param::required("arguments", Kind::Texts, "What follows the name, word by word; no shell looks at them."),
+            Param::required("program", ParamKind::Path, "The program by its path: nothing is searched for.")
+                .of(ParamForm::Read(program_path)),
+            Param::required(
+                "arguments",
+                ParamKind::Texts,
+                "What follows the name, word by word; no shell looks at them.",
+            ),
             Param::option(
                 "environment",
-                Kind::TextMap,
+                ParamKind::TextMap,
                 Literal::Null,
                 "All of its environment. A permit lets each variable go by name: `@allow(\"env:TZ\")`.",
             ),
             Param::option(
                 "directory",
-                Kind::Path,
+                ParamKind::Path,
                 Literal::Text("/"),
                 "Where it starts; asks for `fs::list` on it, unless it is `/`. No link is followed to it.",
             ),
             Param::option(
                 "user",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Text(""),
                 "The user whose rights it gets; empty for the one that Rex runs as.",
             ),
-            Param::option("stdin", Kind::Text, Literal::Null, "What it reads."),
+            Param::option("stdin", ParamKind::Text, Literal::Null, "What it reads."),
             Param::option(
                 "sha256",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Text(""),
                 "The SHA-256 that the program must have, in hexadecimal.",
             )
-            .of(Form::Read(pin)),
+            .of(ParamForm::Read(pin)),
             Param::option(
                 "timeout",
-                Kind::Duration,
+                ParamKind::Duration,
                 Literal::Null,
                 "How long it may take; else as long as the run. After that it is ended, with all that it started.",
             ),
             Param::option(
                 "max_output",
-                Kind::Size,
+                ParamKind::Size,
                 Literal::Null,
                 "How much of its output, and of its complaints, is kept. Not given, all of it is, and more than the limit `program_output_bytes` is an error.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `truncated` (whether `max_output` cut any of it), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`), `help` (where it failed, what the policy let it open; else `()`).",
         },
         doc: "Starts a program and waits for its end.\nThe program can do no more with files than the policy lets the same principal do, reaches no network and no other process, starts nothing else, and makes processes only where the permit says `@allow(\"processes\")`. \
               Scripts, programs that run others or a language, and those that the principal could replace are refused; see docs/security-model.md.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/usr/bin/echo", ["all", "well"]]"#,
             returns: r#"{"help":null,"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false,"truncated":false}"#,
         },
@@ -110,8 +114,8 @@ pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     }
     let directory = args.path("directory")?;
     let action = process::Run::new(
-        Words::new(arguments),
-        Words::new(environment),
+        WordList::new(arguments),
+        WordList::new(environment),
         &directory,
         args.text("user")?,
         args.text_option("stdin")?.is_some(),
@@ -131,7 +135,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let rest = budget.remaining();
     let timeout = args.duration_option("timeout")?.map_or(rest, |timeout| timeout.min(rest));
     let (limit, wanted) = (session.limits().program_output_bytes, args.size_option("max_output")?);
-    let start = Start {
+    let start = StartOptions {
         stdin,
         output_bytes: wanted.map_or(limit, |wanted| wanted.min(limit)),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
@@ -159,7 +163,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// Adds the outcome of the program to an error: a message about a limit alone would hide that it has run.
-fn has_run(finished: &Finished, error: Error) -> Error {
+fn has_run(finished: &FinishedProgram, error: Error) -> Error {
     let ended = match (finished.status, &finished.signal) {
         (Some(status), _) => format!("ended with status {status}"),
         (None, signal) => format!("was ended by {}", signal.as_deref().unwrap_or("a signal")),
@@ -167,7 +171,7 @@ fn has_run(finished: &Finished, error: Error) -> Error {
     Error { message: format!("{}; the program has run, and {ended}", error.message), ..error }
 }
 
-fn describe(finished: Finished) -> Value {
+fn describe(finished: FinishedProgram) -> Value {
     Value::map([
         ("status", finished.status.map(i64::from).into()),
         ("success", Value::Bool(finished.status == Some(0))),

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::super::sys::inspect;
 use crate::os::SystemFile;
 use crate::proc::rows;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the sets of System V semaphores.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `id`, `mode` (the permission bits), `count` (of semaphores in the set), `uid`.",
         },
         doc: "Lists the sets of System V semaphores.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#"[{"count":1,"id":3,"mode":384,"uid":33}]"# },
+        example: CallExample { args: r#"[]"#, returns: r#"[{"count":1,"id":3,"mode":384,"uid":33}]"# },
     },
     call,
 };

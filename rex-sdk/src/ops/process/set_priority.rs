@@ -4,7 +4,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Sets the scheduling priority of a process.
 pub static OP: Op = Op {
@@ -14,12 +14,12 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::SetPriority::SPEC],
         params: &[
             super::PID,
-            Param::required("nice", Kind::Int, "The nice value: from -20, the most favoured, to 19."),
+            Param::required("nice", ParamKind::Int, "The nice value: from -20, the most favoured, to 19."),
         ],
-        returns: Returns { kind: "int", doc: "The nice value before." },
+        returns: ReturnSpec { kind: "int", doc: "The nice value before." },
         doc: "Changes how a process is scheduled among others.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"[4243, 10]"#, returns: r#"0"# },
+        example: CallExample { args: r#"[4243, 10]"#, returns: r#"0"# },
     },
     call,
 };

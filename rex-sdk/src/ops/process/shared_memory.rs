@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::super::sys::inspect;
 use crate::os::SystemFile;
 use crate::proc::rows;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the segments of System V shared memory.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `id`, `size` in bytes, `mode` (the permission bits), `uid`, `creator_pid`, `last_pid`, `attached` (how often).",
         },
         doc: "Lists the segments of System V shared memory.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"attached":2,"creator_pid":4242,"id":7,"last_pid":4243,"mode":384,"size":4096,"uid":33}]"#,
         },

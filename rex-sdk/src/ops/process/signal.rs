@@ -4,7 +4,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one, signal_name};
-use crate::{Args, Example, Form, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Sends a signal to a process.
 pub static OP: Op = Op {
@@ -14,13 +14,13 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::Signal::SPEC],
         params: &[
             super::PID,
-            Param::required("signal", Kind::Text, "Its name: `TERM`, `HUP`, `KILL`, ...")
-                .of(Form::Read(|text| signal_name(text).map(drop))),
+            Param::required("signal", ParamKind::Text, "Its name: `TERM`, `HUP`, `KILL`, ...")
+                .of(ParamForm::Read(|text| signal_name(text).map(drop))),
         ],
-        returns: Returns { kind: "nothing", doc: "." },
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Sends a signal to a process.\nTo the very process that was decided on, never to a later one with its number. No process of Rex itself is signalled.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"[4243, "HUP"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"[4243, "HUP"]"#, returns: r#"null"# },
     },
     call,
 };

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{FILTERS, all, brief, meant, signal_name};
 use crate::os::ProcessStatus;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Sends a signal to all matching processes.
 pub static OP: Op = Op {
@@ -14,26 +14,26 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC, process::Signal::SPEC],
         params: &[
-            Param::required("signal", Kind::Text, "Its name: `TERM`, `HUP`, `KILL`, ...")
-                .of(Form::Read(|text| signal_name(text).map(drop))),
+            Param::required("signal", ParamKind::Text, "Its name: `TERM`, `HUP`, `KILL`, ...")
+                .of(ParamForm::Read(|text| signal_name(text).map(drop))),
             FILTERS[0],
             FILTERS[1],
             FILTERS[2],
             FILTERS[3],
             Param::option(
                 "dry_run",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Ask for each, send nothing, and tell what would be hit.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`processes`: maps of `pid`, `name`, `user` and `unit`, of those that got it; `failed`: maps of `pid`, `name` and `code`, of those that did not; `complete`: false if there may be others that are meant: Rex does not see them, or could not find out what they are.",
         },
         doc: "Sends a signal to all processes of some kind.\nAt least one of `name`, `exe`, `user`, `unit` is given. Asks for `process::signal` on each before the first is signalled: if one is denied, none is.",
         errors: &[Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["HUP", {"user": "www-data"}]"#,
             returns: r#"{"complete":true,"failed":[],"processes":[{"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}]}"#,
         },
@@ -57,7 +57,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     for grant in grants {
         let process = grant.resource().clone();
         let sent = if dry_run { Ok(()) } else { session.os.signal(grant, session.run.budget()) };
-        match sent.map_err(|error| error.about(&process)) {
+        match sent.map_err(|error| error.into_error(&process)) {
             Ok(()) => hit.push(Value::Map(brief(&process))),
             Err(error) if matches!(error.code, Code::NotFound | Code::Io | Code::Unsupported) => {
                 failed.push(Value::map([

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
-use super::{Meant, PARTIAL, all, hidden};
+use super::{PARTIAL, SelectedProcesses, all, hidden};
 use crate::os::ProcessStatus;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the tree of processes and their children.
 pub static OP: Op = Op {
@@ -18,19 +18,19 @@ pub static OP: Op = Op {
         params: &[
             Param::option(
                 "pid",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Null,
                 "Begin with this process instead of those without a parent.",
             ),
             PARTIAL,
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `pid`, `name`, `user`, `depth` (0 for where it begins), each process before those that it started.",
         },
         doc: "Shows which process started which.\nWhere others are hidden from Rex, this is an error, unless `partial` is set.",
         errors: &[Code::NotFound, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[{"pid": 1}]"#,
             returns: r#"[{"depth":0,"name":"systemd","pid":1,"user":"root"},{"depth":1,"name":"nginx","pid":4242,"user":"root"},{"depth":1,"name":"nginx","pid":4243,"user":"www-data"}]"#,
         },
@@ -41,7 +41,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let top = args.count_option("pid")?;
     let found = all(session, None)?;
-    let found = Meant { others: hidden(&found), found: found.processes }.complete(args)?;
+    let found = SelectedProcesses { others: hidden(&found), found: found.processes }.complete(args)?;
     let here: BTreeSet<u32> = found.iter().map(|status| status.process.pid()).collect();
     let mut children = BTreeMap::<u32, Vec<&ProcessStatus>>::new();
     for status in &found {

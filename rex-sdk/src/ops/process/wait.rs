@@ -4,7 +4,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{act, one};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Waits until a process has ended.
 pub static OP: Op = Op {
@@ -14,12 +14,12 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::Inspect::SPEC],
         params: &[
             super::PID,
-            Param::option("timeout", Kind::Duration, Literal::Text("10s"), "How long it waits at most."),
+            Param::option("timeout", ParamKind::Duration, Literal::Text("10s"), "How long it waits at most."),
         ],
-        returns: Returns { kind: "bool", doc: "Whether it has ended." },
+        returns: ReturnSpec { kind: "bool", doc: "Whether it has ended." },
         doc: "Waits until a process has ended.\nOne that is not there to begin with has.",
         errors: &[Code::Io],
-        example: Example { args: r#"[4243]"#, returns: r#"false"# },
+        example: CallExample { args: r#"[4243]"#, returns: r#"false"# },
     },
     call,
 };

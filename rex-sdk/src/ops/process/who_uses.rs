@@ -8,7 +8,7 @@ use rex_core::{AbsPath, Action, Code, Error, Value};
 use super::open_files::used;
 use super::{all, brief};
 use crate::os::OpenFile;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Finds the processes that use a file, or one below a directory.
 pub static OP: Op = Op {
@@ -18,16 +18,16 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::Inspect::SPEC],
         params: &[Param::required(
             "path",
-            Kind::Path,
+            ParamKind::Path,
             "The file or directory, by the name that the processes opened: no link is followed. One that was removed since is found too.",
         )],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`processes`: maps of `pid`, `name`, `user`, `unit`, and `files`, the paths; `skipped`: maps of `pid`, `name` and `code`, of those that could not be looked at; `complete`: false if some were skipped, or others are hidden from Rex.",
         },
         doc: "Finds the processes that use a file, or one below a directory.\nIt is in use if it is open or mapped into memory, or is the program, the directory or the root of a process. Asks for `process::inspect` on every process; if that is denied for all of them, this is denied.",
         errors: &[Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/srv/app/logs"]"#,
             returns: r#"{"complete":true,"processes":[{"files":["/srv/app/logs/app.log"],"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}],"skipped":[]}"#,
         },

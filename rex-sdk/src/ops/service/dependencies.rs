@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::properties::all;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the units that a unit depends on.
 pub static OP: Op = Op {
@@ -12,14 +12,14 @@ pub static OP: Op = Op {
         name: "service::dependencies",
         aliases: &[],
         needs: &[service::Status::SPEC],
-        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
-        returns: Returns {
+        params: &[Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: ReturnSpec {
             kind: "map",
             doc: "Lists of units: `requires`, `wants`, `binds_to`, `part_of`, `conflicts`, `before`, `after`, `required_by`, `wanted_by`.",
         },
         doc: "Tells which units a unit depends on, and which depend on it.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx"]"#,
             returns: r#"{"after":["network.target"],"before":[],"binds_to":[],"conflicts":[],"part_of":[],"required_by":[],"requires":["system.slice"],"wanted_by":[],"wants":[]}"#,
         },

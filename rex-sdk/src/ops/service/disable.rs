@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{changed, reaching};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Disables a unit: it no longer starts with the machine.
 pub static OP: Op = Op {
@@ -12,14 +12,14 @@ pub static OP: Op = Op {
         name: "service::disable",
         aliases: &[],
         needs: &[service::Disable::SPEC],
-        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
-        returns: Returns {
+        params: &[Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
         },
         doc: "No longer has a unit started when the machine is. It is not stopped now.\nUnits that its files disable along with it (`Also=`) are asked for, too, before anything is done.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example { args: r#"["nginx"]"#, returns: r#"[]"# },
+        example: CallExample { args: r#"["nginx"]"#, returns: r#"[]"# },
     },
     call,
 };

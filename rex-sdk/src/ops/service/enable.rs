@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{changed, reaching};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Enables a unit: it starts with the machine.
 pub static OP: Op = Op {
@@ -12,14 +12,14 @@ pub static OP: Op = Op {
         name: "service::enable",
         aliases: &[],
         needs: &[service::Enable::SPEC],
-        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
-        returns: Returns {
+        params: &[Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
         },
         doc: "Has a unit started when the machine is, from now on. It is not started now.\nUnits that its files enable along with it (`Also=`) are asked for, too, and those whose names it takes, before anything is done.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx"]"#,
             returns: r#"[{"kind":"symlink","path":"/etc/systemd/system/nginx.service","target":"/lib/systemd/system/nginx.service"}]"#,
         },

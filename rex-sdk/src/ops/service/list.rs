@@ -2,11 +2,11 @@
 
 use rex_core::action::service;
 use rex_core::limits::exceeded;
-use rex_core::resource::Manager;
+use rex_core::resource::ServiceManager;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::words::UNIT_STATES;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Lists the units.
 pub static OP: Op = Op {
@@ -15,18 +15,23 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[service::List::SPEC],
         params: &[
-            Param::option("kind", Kind::Text, Literal::Text("service"), "The type of unit, or `all`.")
-                .of(Form::OneOf(KINDS)),
-            Param::option("active", Kind::Text, Literal::Null, "Only units in this state: `active`, `failed`, ...")
-                .of(Form::OneOf(UNIT_STATES)),
+            Param::option("kind", ParamKind::Text, Literal::Text("service"), "The type of unit, or `all`.")
+                .of(ParamForm::OneOf(KINDS)),
+            Param::option(
+                "active",
+                ParamKind::Text,
+                Literal::Null,
+                "Only units in this state: `active`, `failed`, ...",
+            )
+            .of(ParamForm::OneOf(UNIT_STATES)),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, in the order of their names: `unit`, `description`, `load`, `active`, `sub`.",
         },
         doc: "Lists the units that the service manager has loaded.\nWho may list sees every unit with its state; `service::status` tells more, with a permission for each.",
         errors: &[Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[{"active": "active"}]"#,
             returns: r#"[{"active":"active","description":"A web server","load":"loaded","sub":"running","unit":"nginx.service"}]"#,
         },
@@ -40,8 +45,8 @@ const KINDS: &[&str] =
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (kind, active) = (args.text("kind")?, args.text_option("active")?);
-    let grant = session.permit(service::List {}, Manager)?;
-    let units = session.os.units(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
+    let grant = session.permit(service::List {}, ServiceManager)?;
+    let units = session.os.units(grant, session.run.budget()).map_err(|error| error.into_error(&ServiceManager))?;
     let limit = session.limits().entries;
     if units.len() as u64 > limit {
         return Err(exceeded("entries", limit, "units"));

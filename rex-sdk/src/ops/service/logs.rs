@@ -10,7 +10,7 @@ use rex_core::{Action, Code, Error, Timestamp, Value};
 use super::super::epoch;
 use crate::os::{ALL_UNITS, LogQuery};
 use crate::words::PRIORITIES;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Reads the log of a unit.
 pub static OP: Op = Op {
@@ -21,45 +21,45 @@ pub static OP: Op = Op {
         params: &[
             Param::required(
                 "unit",
-                Kind::Text,
+                ParamKind::Text,
                 "The unit; `nginx` is `nginx.service`. `*` is the whole journal, as `-.slice` is the unit in which all others are.",
             ),
             Param::option(
                 "max",
-                Kind::Count,
+                ParamKind::Count,
                 Literal::Null,
                 "The last so many records of those that are meant; all of them, if not given.",
             ),
-            Param::option("since", Kind::Moment, Literal::Null, "Records since then."),
-            Param::option("until", Kind::Moment, Literal::Null, "Records until then."),
+            Param::option("since", ParamKind::Moment, Literal::Null, "Records since then."),
+            Param::option("until", ParamKind::Moment, Literal::Null, "Records until then."),
             Param::option(
                 "priority",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "Records at least as urgent: `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info` or `debug`.",
             )
-            .of(Form::OneOf(PRIORITIES)),
+            .of(ParamForm::OneOf(PRIORITIES)),
             Param::option(
                 "pattern",
-                Kind::Text,
+                ParamKind::Text,
                 Literal::Null,
                 "Records whose message matches this regular expression (PCRE2).",
             ),
             Param::option(
                 "skip_denied",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Of the whole journal, leave out records of units that are not permitted, instead of failing.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, oldest first: `time` as RFC 3339, `time_epoch` in seconds, `priority`, `message`, `pid`, `identifier`, `unit` (that it is of or about); `()` where a record does not say.",
         },
         doc: "Reads what a unit has logged, from the journal.\nA unit that is not loaded any more has its log all the same. Of the whole journal, each unit that it has records of is asked for, too, \
               and for records of the kernel `sys::kernel_log`. Filters are applied before anything is read into memory. The journal is read by its own program, confined to the journal.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx"]"#,
             returns: r#"[{"identifier":"systemd","message":"nginx.service started","pid":4242,"priority":"info","time":"2026-03-02T12:00:00Z","time_epoch":1772452800.0,"unit":"nginx.service"}]"#,
         },
@@ -87,11 +87,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(too_many(limit));
     }
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
-    let mut may = Permits { session, skip_denied: args.flag("skip_denied")?, known: BTreeMap::new() };
+    let mut may = UnitPermits { session, skip_denied: args.flag("skip_denied")?, known: BTreeMap::new() };
     let mut told = Vec::with_capacity(records.len());
     for record in &records {
         session.run.budget().check()?;
-        let record = Record::parse(record)?;
+        let record = LogRecord::parse(record)?;
         if !all || may.tell(&record)? {
             told.push(record.describe());
         }
@@ -108,14 +108,14 @@ fn unit(args: &Args) -> Result<Unit, Error> {
 }
 
 /// The units of the whole log that may be shown. Each unit is requested once, at its first record.
-struct Permits<'s, 'r> {
+struct UnitPermits<'s, 'r> {
     session: &'s Session<'r>,
     skip_denied: bool,
     known: BTreeMap<String, bool>,
 }
 
-impl Permits<'_, '_> {
-    fn tell(&mut self, record: &Record) -> Result<bool, Error> {
+impl UnitPermits<'_, '_> {
+    fn tell(&mut self, record: &LogRecord) -> Result<bool, Error> {
         let kernel = record.text("_TRANSPORT").as_deref() == Some("kernel");
         // A record of the manager about a unit belongs to that unit.
         let name = if kernel { Some(String::new()) } else { record.unit() };
@@ -151,9 +151,9 @@ fn urgency(name: &str) -> Option<u8> {
 }
 
 /// A record; see `systemd.journal-fields(7)`.
-struct Record(serde_json::Map<String, serde_json::Value>);
+struct LogRecord(serde_json::Map<String, serde_json::Value>);
 
-impl Record {
+impl LogRecord {
     fn parse(record: &str) -> Result<Self, Error> {
         let unclear = |_| Error::new(Code::Io, "a record of the journal cannot be read");
         serde_json::from_str(record).map(Self).map_err(unclear)
@@ -214,14 +214,14 @@ mod tests {
 
     #[test]
     fn a_record_may_lack_anything_and_hold_bytes() {
-        let told = Record::parse(r#"{"MESSAGE":[104,105,255],"PRIORITY":"99","_PID":"x"}"#).unwrap().describe();
+        let told = LogRecord::parse(r#"{"MESSAGE":[104,105,255],"PRIORITY":"99","_PID":"x"}"#).unwrap().describe();
         assert_eq!(told.get("message"), Some(&"hi\u{fffd}".into()));
         for key in ["time", "time_epoch", "priority", "pid", "identifier", "unit"] {
             assert_eq!(told.get(key), Some(&Value::Null), "{key}");
         }
-        assert_eq!(Record::parse("[").err().unwrap().code, Code::Io);
+        assert_eq!(LogRecord::parse("[").err().unwrap().code, Code::Io);
         let twice =
-            Record::parse(r#"{"MESSAGE":["one","two"],"UNIT":"a.service","_SYSTEMD_UNIT":"b.service"}"#).unwrap();
+            LogRecord::parse(r#"{"MESSAGE":["one","two"],"UNIT":"a.service","_SYSTEMD_UNIT":"b.service"}"#).unwrap();
         assert_eq!((twice.text("MESSAGE").as_deref(), twice.unit().as_deref()), (Some("one"), Some("a.service")));
         assert_eq!((urgency("err"), urgency("error")), (Some(3), None));
     }

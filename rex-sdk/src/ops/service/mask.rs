@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::changed;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Masks a unit: it cannot be started.
 pub static OP: Op = Op {
@@ -12,14 +12,14 @@ pub static OP: Op = Op {
         name: "service::mask",
         aliases: &[],
         needs: &[service::Mask::SPEC],
-        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
-        returns: Returns {
+        params: &[Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
         },
         doc: "Makes it impossible to start a unit, by hand or as a dependency. It is not stopped now.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx"]"#,
             returns: r#"[{"kind":"symlink","path":"/etc/systemd/system/nginx.service","target":"/dev/null"}]"#,
         },

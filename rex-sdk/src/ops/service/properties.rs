@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the properties of a unit.
 pub static OP: Op = Op {
@@ -14,16 +14,21 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[service::Status::SPEC],
         params: &[
-            Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`."),
-            Param::option("names", Kind::Texts, Literal::Null, "Only these, in systemd's spelling: `MemoryCurrent`."),
+            Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`."),
+            Param::option(
+                "names",
+                ParamKind::Texts,
+                Literal::Null,
+                "Only these, in systemd's spelling: `MemoryCurrent`.",
+            ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map of names",
             doc: "The properties by their names, see `org.freedesktop.systemd1(5)`. Times are in microseconds; what has no number is `()`.",
         },
         doc: "Tells all that the manager says of a unit: what is in its files, and what became of it.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx", {"names": ["Id", "ActiveState"]}]"#,
             returns: r#"{"ActiveState":"active","Id":"nginx.service"}"#,
         },

@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::describe;
-use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamForm, ParamKind, ReturnSpec, Session};
 
 /// Waits until a unit is in a state.
 pub static OP: Op = Op {
@@ -13,22 +13,29 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[service::Status::SPEC],
         params: &[
-            Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`."),
+            Param::required("unit", ParamKind::Unit, "The unit; `nginx` is `nginx.service`."),
             Param::required(
                 "state",
-                Kind::Text,
+                ParamKind::Text,
                 "`active`, `inactive`, `failed`, `activating`, `deactivating` or `reloading`.",
             )
-            .of(Form::OneOf(&["active", "inactive", "failed", "activating", "deactivating", "reloading"])),
-            Param::option("timeout", Kind::Duration, Literal::Text("10s"), "How long it waits at most."),
+            .of(ParamForm::OneOf(&[
+                "active",
+                "inactive",
+                "failed",
+                "activating",
+                "deactivating",
+                "reloading",
+            ])),
+            Param::option("timeout", ParamKind::Duration, Literal::Text("10s"), "How long it waits at most."),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "What `service::status` returns, and `reached`: whether it came to be in that state.",
         },
         doc: "Waits until a unit is in a state, for instance `active` after a restart, or `inactive` after a stop.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
-        example: Example {
+        example: CallExample {
             args: r#"["nginx", "active"]"#,
             returns: r#"{"active":"active","description":"A web server","load":"loaded","main_pid":4242,"reached":true,"since":"2026-03-02T12:00:00Z","since_epoch":1772452800.0,"sub":"running","unit":"nginx.service"}"#,
         },

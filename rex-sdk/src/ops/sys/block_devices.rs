@@ -6,7 +6,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the block devices.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `size` in bytes, `model`, `read_only`, `removable`, `rotational` (a disk that turns), `partitions`: maps of `name` and `size`. `()` where the kernel does not say.",
         },
         doc: "Lists the block devices.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"model":null,"name":"vda","partitions":[{"name":"vda1","size":107373133824}],"read_only":false,"removable":false,"rotational":false,"size":107374182400}]"#,
         },
@@ -31,7 +31,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Inspect {}, Host)?;
-    let devices = session.os.block_devices(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let devices = session.os.block_devices(grant, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     Ok(Value::List(devices.iter().map(|(name, files)| describe(name, files)).collect()))
 }
 

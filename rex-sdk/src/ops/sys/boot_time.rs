@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Timestamp, Value};
 use super::{inspect, unclear};
 use crate::os::SystemFile;
 use crate::proc::stat;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the boot time of the machine.
 pub static OP: Op = Op {
@@ -15,10 +15,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns { kind: "map", doc: "`text` as RFC 3339 in UTC, `epoch` in seconds." },
+        returns: ReturnSpec { kind: "map", doc: "`text` as RFC 3339 in UTC, `epoch` in seconds." },
         doc: "Tells when the machine was started.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#"{"epoch":1772366400,"text":"2026-03-01T12:00:00Z"}"# },
+        example: CallExample { args: r#"[]"#, returns: r#"{"epoch":1772366400,"text":"2026-03-01T12:00:00Z"}"# },
     },
     call,
 };

@@ -5,7 +5,7 @@ use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::{OsError, io_error};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Returns the usage and the limits of a control group.
 pub static OP: Op = Op {
@@ -15,16 +15,16 @@ pub static OP: Op = Op {
         needs: &[sys::Inspect::SPEC],
         params: &[Param::required(
             "group",
-            Kind::Path,
+            ParamKind::Path,
             "Its path below the root of the hierarchy: `/system.slice/nginx.service`.",
         )],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map of names",
             doc: "Numbers and maps of numbers by the names of the files that the kernel has for them: `memory.current`, `memory.max`, `cpu.stat`, `pids.current`, ...; `()` where there is no bound.",
         },
         doc: "Tells what a control group uses, and may use.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"["/system.slice/nginx.service"]"#,
             returns: r#"{"cpu.stat":{"usage_usec":1500000},"memory.current":1048576,"memory.max":null}"#,
         },
@@ -37,7 +37,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let group = args.path("group")?;
     let told = |error: OsError| match error {
         OsError::Io(error) => io_error(error, &group.as_str().escape_debug().to_string()),
-        other => other.about(&group),
+        other => other.into_error(&group),
     };
     let files = session.os.control_group(grant, group.clone(), session.run.budget()).map_err(told)?;
     Ok(Value::Map(files.into_iter().map(|(name, text)| (name, describe(&text))).collect()))

@@ -4,7 +4,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the number of processors.
 pub static OP: Op = Op {
@@ -13,15 +13,15 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns { kind: "int", doc: "How many processors Rex may use." },
+        returns: ReturnSpec { kind: "int", doc: "How many processors Rex may use." },
         doc: "Tells how many processors there are.",
         errors: &[Code::Io],
-        example: Example { args: "[]", returns: r#"4"# },
+        example: CallExample { args: "[]", returns: r#"4"# },
     },
     call,
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Inspect {}, Host)?;
-    session.os.cpus(grant, session.run.budget()).map(Value::count).map_err(|error| error.about(&Host))
+    session.os.cpus(grant, session.run.budget()).map(Value::count).map_err(|error| error.into_error(&Host))
 }

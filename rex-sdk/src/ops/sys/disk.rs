@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::percent;
 use crate::os::Mount;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the usage of the mounted file systems.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Disk::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, in the order of their mount points: `target` (the mount point), `source`, `kind`; `total`, `used`, `free` and `available` (to ordinary users) in bytes; `used_percent` of what ordinary users could use; `inodes`, `inodes_free`.",
         },
         doc: "Tells how full the mounted file systems are.",
         errors: &[Code::Io],
-        example: Example {
+        example: CallExample {
             args: "[]",
             returns: r#"[{"available":26843545600,"free":26843545600,"inodes":1000,"inodes_free":900,"kind":"ext4","source":"/dev/vda1","target":"/","total":107374182400,"used":80530636800,"used_percent":75.0},{"available":1073741824,"free":1073741824,"inodes":1000,"inodes_free":900,"kind":"tmpfs","source":"tmpfs","target":"/run","total":1073741824,"used":0,"used_percent":0.0}]"#,
         },
@@ -31,7 +31,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Disk {}, Host)?;
-    let mounts = session.os.disk(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let mounts = session.os.disk(grant, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     Ok(Value::List(mounts.iter().map(describe).collect()))
 }
 

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{inspect, unclear};
 use crate::os::SystemFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the amount of entropy of the kernel.
 pub static OP: Op = Op {
@@ -14,10 +14,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns { kind: "int", doc: "In bits; 256 is all that recent kernels need." },
+        returns: ReturnSpec { kind: "int", doc: "In bits; 256 is all that recent kernels need." },
         doc: "Tells how much entropy the kernel has.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#"256"# },
+        example: CallExample { args: r#"[]"#, returns: r#"256"# },
     },
     call,
 };

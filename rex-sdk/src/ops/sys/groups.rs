@@ -5,7 +5,7 @@ use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
 use super::users::{marked, records};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the groups of users.
 pub static OP: Op = Op {
@@ -14,13 +14,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Accounts::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `gid`, `members`. One with something that is not UTF-8, which is replaced, has `lossy: true`; one that is not a whole record has `error`, and `()` for what is missing.",
         },
         doc: "Lists the groups of users, as the machine itself keeps them: those of a directory service are not among them.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"gid":0,"members":[],"name":"root"},{"gid":4,"members":["alice"],"name":"adm"}]"#,
         },
@@ -30,7 +30,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Accounts {}, Host)?;
-    let text = session.os.accounts(grant, true, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let text = session.os.accounts(grant, true, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let entry = |(number, line): (usize, &str)| match *line.split(':').collect::<Vec<_>>() {
         [name, _, gid, members] => {
             let gid = gid.parse::<u32>().ok();

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::inspect;
 use crate::os::SystemFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the name of the machine.
 pub static OP: Op = Op {
@@ -14,10 +14,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns { kind: "text", doc: "The name." },
+        returns: ReturnSpec { kind: "text", doc: "The name." },
         doc: "Tells the name of the machine.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#""example""# },
+        example: CallExample { args: r#"[]"#, returns: r#""example""# },
     },
     call,
 };

@@ -6,8 +6,8 @@ use rex_core::{Action, Code, Error, Value};
 use super::twice;
 use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::os::SystemFile;
-use crate::proc::{Disk, disks};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::proc::{DiskCounters, disks};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the reads from and writes to each disk.
 pub static OP: Op = Op {
@@ -16,13 +16,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[INTERVAL, INTERVAL_MS],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `device`, `reads`, `read_bytes`, `read_ms`, `writes`, `written_bytes`, `write_ms`, `in_flight` (now), `busy_ms`.",
         },
         doc: "Tells what was read from and written to each disk.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"busy_ms":60,"device":"vda","in_flight":0,"read_bytes":1048576,"read_ms":50,"reads":100,"write_ms":20,"writes":10,"written_bytes":524288}]"#,
         },
@@ -33,8 +33,8 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (before, after) = twice(session, args, SystemFile::Disks)?;
     let before = disks(&before);
-    let entry = |(name, disk): (String, Disk)| {
-        let disk = disk.since(before.get(&name).unwrap_or(&Disk::default()));
+    let entry = |(name, disk): (String, DiskCounters)| {
+        let disk = disk.since(before.get(&name).unwrap_or(&DiskCounters::default()));
         Value::map([
             ("device", name.into()),
             ("reads", Value::count(disk.reads)),

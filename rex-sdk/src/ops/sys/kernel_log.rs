@@ -8,7 +8,7 @@ use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::proc::log_record;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Reads the log of the kernel.
 pub static OP: Op = Op {
@@ -16,14 +16,19 @@ pub static OP: Op = Op {
         name: "sys::kernel_log",
         aliases: &[],
         needs: &[sys::KernelLog::SPEC],
-        params: &[Param::option("max", Kind::Count, Literal::Null, "The last so many records; all, if not given.")],
-        returns: Returns {
+        params: &[Param::option(
+            "max",
+            ParamKind::Count,
+            Literal::Null,
+            "The last so many records; all, if not given.",
+        )],
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, oldest first: `seconds` since the machine started, `priority` (`emerg` to `debug`), `text`.",
         },
         doc: "Reads what the kernel has logged.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"priority":"info","seconds":0.001,"text":"Linux version 6.12.0"},{"priority":"err","seconds":2.0,"text":"ext4: I/O error"}]"#,
         },
@@ -45,7 +50,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::KernelLog {}, Host)?;
     // One record more shows whether there are too many.
     let most = max.unwrap_or(limit.saturating_add(1));
-    let records = session.os.kernel_log(grant, most, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let records = session.os.kernel_log(grant, most, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     if max.is_none() && records.len() as u64 > limit {
         return Err(too_many());
     }

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::{inspect, unclear};
 use crate::os::SystemFile;
 use crate::proc::numbers;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns load averages and uptime.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`one`, `five`, `fifteen`: the load averages over so many minutes; `uptime`: seconds since the machine started.",
         },
         doc: "Tells load and uptime.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#"{"fifteen":0.125,"five":0.25,"one":0.5,"uptime":86400.5}"# },
+        example: CallExample { args: r#"[]"#, returns: r#"{"fifteen":0.125,"five":0.25,"one":0.5,"uptime":86400.5}"# },
     },
     call,
 };

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::{inspect, percent, unclear};
 use crate::os::SystemFile;
 use crate::proc::kibibytes;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns total and free memory.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "In bytes: `total`, `available` (without swapping), `free` (used by nothing at all), `swap_total`, `swap_free`; and `used_percent`.",
         },
         doc: "Tells how much memory there is, and how much is free.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"{"available":6442450944,"free":5368709120,"swap_free":1073741824,"swap_total":1073741824,"total":8589934592,"used_percent":25.0}"#,
         },

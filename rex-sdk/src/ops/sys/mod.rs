@@ -54,7 +54,7 @@ pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile;
             Error::new(Code::Unsupported, format!("this machine has no `{}`", paths()))
         }
         OsError::Io(error) => crate::os::io_error(error, &paths()),
-        other => other.about(&Host),
+        other => other.into_error(&Host),
     };
     let texts = session.os.inspect(grant, files.to_vec(), session.run.budget()).map_err(told)?;
     texts.try_into().map_err(|_| Error::new(Code::Io, format!("`{}`: not all of it came", paths())))
@@ -65,7 +65,7 @@ fn twice(session: &Session<'_>, args: &Args, file: SystemFile) -> Result<(String
     let Some(interval) = super::interval(args)? else {
         return inspect(session, [file]).map(|[now]| (String::new(), now));
     };
-    session.demand_time(interval)?;
+    session.ensure_time_left(interval)?;
     let [before] = inspect(session, [file])?;
     let start = Instant::now();
     while start.elapsed() < interval {

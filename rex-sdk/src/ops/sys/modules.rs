@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::inspect;
 use crate::os::SystemFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the modules of the kernel.
 pub static OP: Op = Op {
@@ -14,13 +14,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `size` in bytes, `uses` (how often it is in use), `used_by` (other modules), `state`.",
         },
         doc: "Lists the modules of the kernel.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"name":"ext4","size":1000000,"state":"live","used_by":[],"uses":1},{"name":"jbd2","size":200000,"state":"live","used_by":["ext4"],"uses":1}]"#,
         },

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::inspect;
 use crate::os::SystemFile;
 use crate::proc::assignments;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Identifies the distribution.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map of names",
             doc: "What `os-release(5)` says, its names in lower case: `id`, `version_id`, `pretty_name`, ...",
         },
         doc: "Tells which distribution this is.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"{"id":"debian","pretty_name":"Debian GNU/Linux 12 (bookworm)","version_id":"12"}"#,
         },

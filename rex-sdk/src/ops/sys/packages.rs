@@ -4,7 +4,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Literal, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Lists the installed packages.
 pub static OP: Op = Op {
@@ -13,21 +13,21 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[
-            Param::option("name", Kind::Text, Literal::Null, "Only the package of this name."),
+            Param::option("name", ParamKind::Text, Literal::Null, "Only the package of this name."),
             Param::option(
                 "removed",
-                Kind::Bool,
+                ParamKind::Bool,
                 Literal::Bool(false),
                 "Tell those too that were removed, and left their configuration.",
             ),
         ],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `version`, `architecture`, `state`: `installed`, or how far its installation came (`unpacked`, `half-configured`, ...); with `removed`, also `config-files`.",
         },
         doc: "Lists the packages that are installed, by dpkg or rpm, which are confined to their databases.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[{"name": "nginx"}]"#,
             returns: r#"[{"architecture":"amd64","name":"nginx","state":"installed","version":"1.22.1-9"}]"#,
         },
@@ -38,7 +38,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let wanted = args.text_option("name")?;
     let grant = session.permit(sys::Inspect {}, Host)?;
-    let text = session.os.packages(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let text = session.os.packages(grant, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let removed = args.flag("removed")?;
     let package = |line: &str| match *line.split('\t').collect::<Vec<_>>() {
         // `dpkg` lists packages that it knows of but that were never installed.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use rex_core::action::sys;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::skipped::why;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Reads all parameters of the kernel with a common prefix.
 pub static OP: Op = Op {
@@ -16,14 +16,14 @@ pub static OP: Op = Op {
         name: "sys::parameters",
         aliases: &[],
         needs: &[sys::Inspect::SPEC, sys::GetParameter::SPEC],
-        params: &[Param::required("prefix", Kind::Text, "How the names begin: `net.ipv4.`.")],
-        returns: Returns {
+        params: &[Param::required("prefix", ParamKind::Text, "How the names begin: `net.ipv4.`.")],
+        returns: ReturnSpec {
             kind: "map",
             doc: "`values`: the values by their names; `skipped`: maps of `name`, `code`, `message` and `why` (`denied`, `no permission`, ...), of those that could not be read; `complete`: false if there are any.",
         },
         doc: "Reads all parameters of the kernel whose names begin alike.\nAsks for `sys::get_parameter` on each; if that is denied for all of them, this is denied.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"["net."]"#,
             returns: r#"{"complete":true,"skipped":[],"values":{"net.ipv4.ip_forward":"0"}}"#,
         },
@@ -34,7 +34,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let prefix = args.text("prefix")?;
     let grant = session.permit(sys::Inspect {}, Host)?;
-    let names = session.os.parameters(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let names = session.os.parameters(grant, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let (mut values, mut skipped, mut denied) = (BTreeMap::new(), Vec::new(), None);
     for name in names.into_iter().filter(|name| name.starts_with(prefix)) {
         session.run.budget().check()?;
@@ -65,8 +65,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 fn read(session: &Session<'_>, name: &str) -> Result<Value, Error> {
-    let parameter = Parameter::parse(name).map_err(|error| Error::validation(error.to_string()))?;
+    let parameter = KernelParameter::parse(name).map_err(|error| Error::validation(error.to_string()))?;
     let grant = session.permit(sys::GetParameter {}, parameter.clone())?;
-    let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
+    let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.into_error(&parameter))?;
     Ok(value.trim_end_matches('\n').into())
 }

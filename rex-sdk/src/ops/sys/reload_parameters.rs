@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use rex_core::action::{fs, sys};
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Sets the parameters of the kernel that a file lists.
 pub static OP: Op = Op {
@@ -14,8 +14,8 @@ pub static OP: Op = Op {
         name: "sys::reload_parameters",
         aliases: &[],
         needs: &[fs::Read::SPEC, sys::SetParameter::SPEC],
-        params: &[Param::required("path", Kind::Path, "A file in the form of `sysctl.conf(5)`.")],
-        returns: Returns {
+        params: &[Param::required("path", ParamKind::Path, "A file in the form of `sysctl.conf(5)`.")],
+        returns: ReturnSpec {
             kind: "map",
             doc: "`values`: the values that were set, by the names of the parameters; `skipped`: maps of `name`, `code` and \
                   `message`, of those that could not be set.",
@@ -24,7 +24,7 @@ pub static OP: Op = Op {
               Asks for each parameter before the first is set; if one is denied, none is set. Of a name that is there twice, the last \
               value counts. Names with wildcards are skipped. A value of which the kernel takes only the start is skipped, and the old one put back.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
+        example: CallExample {
             args: r#"["/etc/sysctl.conf"]"#,
             returns: r#"{"skipped":[],"values":{"net.ipv4.ip_forward":"1"}}"#,
         },
@@ -35,9 +35,9 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let text = session.open(args.path("path")?)?.read_all()?;
     let text = String::from_utf8_lossy(&text);
-    let (mut settings, mut skipped) = (Vec::<(Parameter, &str)>::new(), Vec::new());
+    let (mut settings, mut skipped) = (Vec::<(KernelParameter, &str)>::new(), Vec::new());
     for (name, value) in text.lines().filter_map(setting) {
-        match Parameter::parse(name) {
+        match KernelParameter::parse(name) {
             Ok(parameter) => {
                 settings.retain(|(earlier, _)| *earlier != parameter);
                 settings.push((parameter, value));
@@ -45,12 +45,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             Err(error) => skipped.push(told(name, &Error::validation(error.to_string()))),
         }
     }
-    let ask =
-        |(parameter, value): &(Parameter, &str)| (sys::SetParameter { value: (*value).to_owned() }, parameter.clone());
+    let ask = |(parameter, value): &(KernelParameter, &str)| {
+        (sys::SetParameter { value: (*value).to_owned() }, parameter.clone())
+    };
     let grants = session.permit_all(settings.iter().map(ask))?;
     let mut values = BTreeMap::new();
     for ((parameter, value), grant) in settings.into_iter().zip(grants) {
-        match session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter)) {
+        match session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.into_error(&parameter)) {
             Ok(()) => drop(values.insert(parameter.name().to_owned(), value.into())),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => skipped.push(told(parameter.name(), &error)),

@@ -4,7 +4,7 @@ use rex_core::action::sys;
 use rex_core::{Action, Code, Error, Value};
 
 use super::parameter::{NAME, named};
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Sets a parameter of the kernel.
 pub static OP: Op = Op {
@@ -12,11 +12,11 @@ pub static OP: Op = Op {
         name: "sys::set_parameter",
         aliases: &[],
         needs: &[sys::SetParameter::SPEC],
-        params: &[NAME, Param::required("value", Kind::Text, "The new value.")],
-        returns: Returns { kind: "nothing", doc: "." },
+        params: &[NAME, Param::required("value", ParamKind::Text, "The new value.")],
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Sets a parameter of the kernel, until the machine is started again.\nWhere the kernel takes only the start of the value, the old one is put back, and this is an error.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["net.ipv4.ip_forward", "1"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["net.ipv4.ip_forward", "1"]"#, returns: r#"null"# },
     },
     call,
 };
@@ -27,6 +27,6 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(Error::validation("the value of a parameter is one line"));
     }
     let grant = session.permit(sys::SetParameter { value: value.to_owned() }, parameter.clone())?;
-    session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
+    session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.into_error(&parameter))?;
     Ok(Value::Null)
 }

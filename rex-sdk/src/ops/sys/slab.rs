@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::inspect;
 use crate::os::SystemFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Size of a page on most machines, in bytes.
 const PAGE: u64 = 4096;
@@ -17,13 +17,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps, the largest first: `name`, `active_objects`, `objects`, `object_size` in bytes, `memory` in bytes.",
         },
         doc: "Lists the caches of the kernel.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"active_objects":900,"memory":196608,"name":"dentry","object_size":192,"objects":1000}]"#,
         },

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::inspect;
 use crate::os::SystemFile;
 use crate::proc::{rows, unescape};
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the swap areas.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `kind` (`partition`, `file`), `size` and `used` in bytes, `priority`.",
         },
         doc: "Lists the swap areas.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"kind":"partition","name":"/dev/vda2","priority":-2,"size":1073741824,"used":0}]"#,
         },

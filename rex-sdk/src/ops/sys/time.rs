@@ -4,7 +4,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Error, Value};
 
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the time.
 pub static OP: Op = Op {
@@ -13,13 +13,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map",
             doc: "`text` as RFC 3339 in UTC, `epoch` in seconds, `epoch_millis` in milliseconds.",
         },
         doc: "Tells the time.",
         errors: &[],
-        example: Example {
+        example: CallExample {
             args: "[]",
             returns: r#"{"epoch":1772452800,"epoch_millis":1772452800000,"text":"2026-03-02T12:00:00Z"}"#,
         },

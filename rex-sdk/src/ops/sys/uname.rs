@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::inspect;
 use crate::os::SystemFile;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Identifies the running kernel.
 pub static OP: Op = Op {
@@ -14,10 +14,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[],
-        returns: Returns { kind: "map", doc: "`sysname`, `release`, `version`, `machine`, `nodename`." },
+        returns: ReturnSpec { kind: "map", doc: "`sysname`, `release`, `version`, `machine`, `nodename`." },
         doc: "Tells which kernel runs.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"{"machine":"x86_64","nodename":"example","release":"6.12.0","sysname":"Linux","version":"1 SMP"}"#,
         },

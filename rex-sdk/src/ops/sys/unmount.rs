@@ -3,7 +3,7 @@
 use rex_core::action::sys;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, Param, ParamKind, ReturnSpec, Session};
 
 /// Unmounts a file system.
 pub static OP: Op = Op {
@@ -11,11 +11,11 @@ pub static OP: Op = Op {
         name: "sys::unmount",
         aliases: &[],
         needs: &[sys::Unmount::SPEC],
-        params: &[Param::required("path", Kind::Path, "Where it is mounted.")],
-        returns: Returns { kind: "nothing", doc: "." },
+        params: &[Param::required("path", ParamKind::Path, "Where it is mounted.")],
+        returns: ReturnSpec { kind: "nothing", doc: "." },
         doc: "Takes a file system away from where it is mounted.\nOne that is in use stays, which is an error.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example { args: r#"["/run"]"#, returns: r#"null"# },
+        example: CallExample { args: r#"["/run"]"#, returns: r#"null"# },
     },
     call,
 };

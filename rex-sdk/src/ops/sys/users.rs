@@ -6,7 +6,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Lists the users of the machine.
 pub static OP: Op = Op {
@@ -15,13 +15,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Accounts::SPEC],
         params: &[],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "list",
             doc: "Of maps: `name`, `uid`, `gid`, `comment`, `home`, `shell`. One with something that is not UTF-8, which is replaced, has `lossy: true`; one that is not a whole record has `error`, and `()` for what is missing.",
         },
         doc: "Lists the users of the machine, as the machine itself keeps them: those of a directory service are not among them.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
-        example: Example {
+        example: CallExample {
             args: r#"[]"#,
             returns: r#"[{"comment":"root","gid":0,"home":"/root","name":"root","shell":"/bin/bash","uid":0}]"#,
         },
@@ -31,7 +31,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Accounts {}, Host)?;
-    let text = session.os.accounts(grant, false, session.run.budget()).map_err(|error| error.about(&Host))?;
+    let text = session.os.accounts(grant, false, session.run.budget()).map_err(|error| error.into_error(&Host))?;
     let entry = |(number, line): (usize, &str)| match *line.split(':').collect::<Vec<_>>() {
         [name, _, uid, gid, comment, home, shell] => {
             let (uid, gid) = (uid.parse::<u32>().ok(), gid.parse::<u32>().ok());

@@ -7,7 +7,7 @@ use super::twice;
 use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::os::SystemFile;
 use crate::proc::counts;
-use crate::{Args, Example, Op, OpSpec, Returns, Session};
+use crate::{Args, CallExample, Op, OpSpec, ReturnSpec, Session};
 
 /// Returns the counters of virtual memory.
 pub static OP: Op = Op {
@@ -16,13 +16,13 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
         params: &[INTERVAL, INTERVAL_MS],
-        returns: Returns {
+        returns: ReturnSpec {
             kind: "map of names",
             doc: "The counts by the names that the kernel gives them: `pgfault`, `pswpin`, `nr_free_pages`, ...",
         },
         doc: "Tells the counts of virtual memory.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"[]"#, returns: r#"{"nr_free_pages":1310720,"pgfault":1000}"# },
+        example: CallExample { args: r#"[]"#, returns: r#"{"nr_free_pages":1310720,"pgfault":1000}"# },
     },
     call,
 };

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use rex_core::Value;
-use rex_sdk::os::Access;
+use rex_sdk::os::FileAccess;
 
 use super::*;
 
@@ -117,7 +117,7 @@ impl Read for Looking<'_> {
 #[test]
 fn there_is_no_moment_at_which_others_could_read_it() {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    for like in [Access { mode: 0o600, uid, gid }, Access { mode: 0o640, uid, gid: gid + 1 }] {
+    for like in [FileAccess { mode: 0o600, uid, gid }, FileAccess { mode: 0o640, uid, gid: gid + 1 }] {
         let disk = Disk::new();
         fs::create_dir(disk.at("d")).unwrap();
         // As permissive as a directory and an umask can be.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rex_core::Timestamp;
-use rex_sdk::{Kind, MemOs, OPS, OpSpec, Overlay, Param};
+use rex_sdk::{MemOs, OPS, OpSpec, Overlay, Param, ParamKind};
 
 use super::*;
 
@@ -90,11 +90,13 @@ fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
         ("checksum", "algorithm", _) => one_of(&["sha256", "blake3"]),
         (_, "pattern", _) => one_of(&["a", "b+", "[ab]$", "(", ""]),
         (_, "replacement", _) => one_of(&["", "a", "bb\n", "$0"]),
-        (.., Kind::Path) => name().prop_map(Value::from).boxed(),
-        (.., Kind::Text) => one_of(&["user.a", "user.b"]),
-        (.., Kind::Data) => prop_oneof![contents(), texts()].prop_map(Value::Bytes).boxed(),
-        (.., Kind::Bool) => any::<bool>().prop_map(Value::Bool).boxed(),
-        (.., Kind::Int | Kind::Count | Kind::Size | Kind::Moment) => (0_i64..12).prop_map(Value::Int).boxed(),
+        (.., ParamKind::Path) => name().prop_map(Value::from).boxed(),
+        (.., ParamKind::Text) => one_of(&["user.a", "user.b"]),
+        (.., ParamKind::Data) => prop_oneof![contents(), texts()].prop_map(Value::Bytes).boxed(),
+        (.., ParamKind::Bool) => any::<bool>().prop_map(Value::Bool).boxed(),
+        (.., ParamKind::Int | ParamKind::Count | ParamKind::Size | ParamKind::Moment) => {
+            (0_i64..12).prop_map(Value::Int).boxed()
+        }
         (.., kind) => panic!("{}: no {} is made up here", operation.name, kind.as_str()),
     }
 }

@@ -35,7 +35,7 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
         };
         assert!(matches!(write(100, &mut [b'x'; 101].as_slice()), Err(OsError::TooMuch(100))));
         assert!(matches!(write(-1, &mut b"x".as_slice()), Err(OsError::TooMuch(-1))));
-        let error = write(1 << 20, &mut Broken(100_000)).unwrap_err().about(&disk.path(name));
+        let error = write(1 << 20, &mut Broken(100_000)).unwrap_err().into_error(&disk.path(name));
         assert_eq!(error.code, Code::Cancelled, "an error of the contents comes out as it is");
     }
     assert!(matches!(disk.os.append(disk.grant(act::Append { bytes: 2 }, "f"), b"345"), Err(OsError::TooMuch(2))));
@@ -95,7 +95,7 @@ fn nobody_reads_meanwhile_what_they_could_not_read_before() {
                     disk.put("f", "old");
                     fs::set_permissions(disk.at("f"), fs::Permissions::from_mode(old)).unwrap();
                 }
-                let like = like.map(|mode| rex_sdk::os::Access { mode, uid, gid });
+                let like = like.map(|mode| rex_sdk::os::FileAccess { mode, uid, gid });
                 let options = WriteOptions { like, private, ..WriteOptions::default() };
                 let mut contents = Looks(&disk, Vec::new());
                 disk.os.write(disk.grant(act::Write { bytes: 1 }, "f"), &mut contents, options).unwrap();
