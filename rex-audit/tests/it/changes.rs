@@ -289,6 +289,47 @@ fn whole_lines_are_no_unfinished_ones() {
 }
 
 #[test]
+fn an_unfinished_line_is_one_line_without_an_end() {
+    check(|lines| lines.push("{\"ti".to_owned()), &["8 unreadable"]);
+    let whole = text(&journal(&[0, 0]));
+    let with = |end: &[u8]| verify(&[&[&whole[..], end].concat()]);
+    assert!(with(b"{\"ti").is_intact());
+    assert_eq!(found(&with(b"{\"ti\n{\"ti")), ["3 unreadable"]);
+}
+
+#[test]
+fn a_journal_may_begin_with_a_checkpoint_and_not_in_its_middle() {
+    let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
+    addition.checkpoint(&key, WRITER);
+    addition.line(&record("a", 1, "start")).unwrap();
+    addition.checkpoint(&key, WRITER);
+    assert!(verify(&[&addition.bytes]).is_intact());
+    let cut = text(&lines(&addition.bytes)[2..]);
+    assert_eq!(found(&verify(&[&cut])), ["1 removed"]);
+}
+
+#[test]
+fn runs_that_end_together_may_be_signed_one_after_the_other() {
+    let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+    let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
+    addition.line(&record("first", 1, "start")).unwrap();
+    addition.line(&record("first", 2, "end")).unwrap();
+    addition.checkpoint(&key, MarkWriter { run: "first", ..WRITER });
+    for (sequence, event) in [(1, "start"), (2, "end")] {
+        for run in ["a", "b", "c"] {
+            addition.line(&record(run, sequence, event)).unwrap();
+        }
+    }
+    for run in ["b", "a", "c"] {
+        addition.checkpoint(&key, MarkWriter { run, ..WRITER });
+    }
+    let mut verifier = Verifier::new().with_keys(vec![key.public()]);
+    verifier.file("j", &*addition.bytes).unwrap();
+    assert_eq!(found(&verifier.finish()), [""; 0]);
+}
+
+#[test]
 fn files_go_on_where_others_end() {
     let mut addition = JournalAddition::after(JournalTail::EMPTY, WRITER);
     addition.line(&record("a", 1, "start")).unwrap();
