@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Replay(crate::replay::ReplayArgs),
     /// List the operations, those of a namespace, or explain one
     Ops(OpsArgs),
+    /// Print the script language on one page
+    Lang,
     /// Show the defaults that `rex.toml` and the environment set
     #[command(subcommand)]
     Config(crate::config::ConfigCommand),

@@ -13,7 +13,8 @@ use crate::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
-    /// The code of a lint or of an error, or an annotation: `REX001`, `NOT_FOUND_EXCEPTION`, `@allow`; all lints by default
+    /// Code of a lint or an error, annotation, or page: `REX001`, `NOT_FOUND_EXCEPTION`, `@allow`, `policies`, `language`, `limits`,
+    /// `errors` (default: a list of all lints)
     #[arg(value_name = "NAME", value_parser = topic)]
     topic: Option<Topic>,
     /// How to print it
@@ -27,7 +28,17 @@ enum Topic {
     Lint(&'static Lint),
     Error(Code),
     Annotation(&'static str, &'static str),
+    /// A page of the documentation: its name and its text.
+    Page(&'static str, &'static str),
 }
+
+/// Pages of the documentation that are small enough to be read in a terminal.
+const PAGES: &[(&str, &str)] = &[
+    ("policies", include_str!("../../docs/policies.md")),
+    ("language", include_str!("../../docs/language.md")),
+    ("limits", include_str!("../../docs/limits.md")),
+    ("errors", include_str!("../../docs/errors.md")),
+];
 
 /// The annotations of policies, each with its meaning.
 const ANNOTATIONS: &[(&str, &str)] = &[
@@ -66,6 +77,9 @@ fn topic(name: &str) -> Result<Topic, String> {
     if let Some((name, meaning)) = ANNOTATIONS.iter().find(|(known, _)| *known == bare) {
         return Ok(Topic::Annotation(name, meaning));
     }
+    if let Some((name, text)) = PAGES.iter().find(|(known, _)| *known == name) {
+        return Ok(Topic::Page(name, text));
+    }
     let names = LINTS.iter().map(|lint| lint.code).chain(Code::ALL.iter().map(|code| code.as_str()));
     let names = names.chain(ANNOTATIONS.iter().map(|(name, _)| *name));
     let near = did_you_mean(bare, names).map_or_else(String::new, |near| format!("; {near}"));
@@ -82,6 +96,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
         Some(Topic::Annotation(name, meaning)) => {
             return other(args.format, "annotation", &format!("@{name}"), &annotation(name, meaning));
         }
+        Some(Topic::Page(name, text)) if args.format == ListFormat::Json => {
+            return other(args.format, "page", name, text);
+        }
+        Some(Topic::Page(_, text)) => return print(text).map(|()| Exit::Success),
         None => None,
     };
     let lints: Vec<&Lint> = one.map_or_else(|| LINTS.to_vec(), |lint| vec![lint]);

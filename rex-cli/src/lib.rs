@@ -108,6 +108,7 @@ fn perform(command: Command, color: Color, decide: Decide) -> Result<Exit, Stop>
         Command::Audit(command) => audit::audit(&command, color),
         Command::Replay(args) => replay::replay(&args, color),
         Command::Ops(args) => listing::ops(&args),
+        Command::Lang => print(include_str!("../../docs/language.md")).map(|()| Exit::Success),
         Command::Config(command) => config::config(&command),
         Command::Init(args) => init::init(&args),
         Command::Examples(args) => examples::examples(&args),

@@ -14,13 +14,14 @@ use crate::limits::{PolicyLimits, StatementSpan, statements};
 use crate::load_checks::{LoadChecker, hidden};
 use crate::members::Members;
 use crate::rule::{Rule, annotation, syntax};
+use crate::rule_set::RuleSet;
 use crate::validate::validate;
 use crate::vocabulary::Vocabulary;
 
 /// The result of compiling policies.
 #[derive(Debug, Default)]
 pub(crate) struct Compiled {
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: RuleSet,
     pub(crate) members: Members,
     pub(crate) warnings: Vec<Finding>,
     /// The policies as Cedar represents them, in the order of the rules.

@@ -312,10 +312,10 @@ impl<'p> EvalOutcome<'p> {
                 None => Ok(true),
                 Some(condition) => {
                     let resource = request.resource;
-                    if asked.is_none() {
-                        asked = Some(parties.asked(request, lineage, needs, known)?);
-                    }
-                    let Some((request, entities)) = &asked else { continue };
+                    let (request, entities) = match &mut asked {
+                        Some(asked) => asked,
+                        none => none.insert(parties.asked(request, lineage, needs, known)?),
+                    };
                     match eval_expression(request, entities, &condition.expression) {
                         Ok(EvalResult::Bool(holds)) => Ok(holds),
                         Ok(_) => Err("the condition is no truth value".to_owned()),

@@ -5,12 +5,14 @@ use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Fact};
 use smallvec::SmallVec;
 
+use crate::evaluate::EvalError;
 use crate::members::MemberAncestors;
 use crate::prefixes::PrefixTree;
 use crate::rule::{Anchor, HeadActions, Rule, Scope, Uid};
+use crate::rule_set::{RuleId, RuleSet};
 
-/// Numbers of policies.
-pub(crate) type RuleNumbers = SmallVec<[u32; 8]>;
+/// The policies that can apply to a request, in order.
+pub(crate) type Candidates<'r> = SmallVec<[(RuleId, &'r Rule); 8]>;
 
 /// A resource with everything that it is in.
 #[derive(Debug)]
@@ -76,24 +78,31 @@ pub(crate) fn action_meets(actions: Option<&HeadActions>, spec: &ActionSpec) -> 
 /// The policies about one action, by what they say of the resource. A resource finds each of them at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    anywhere: Vec<u32>,
-    exactly: HashMap<Box<str>, Vec<u32>>,
-    within: HashMap<Box<str>, Vec<u32>>,
+    anywhere: Vec<RuleId>,
+    exactly: HashMap<Box<str>, Vec<RuleId>>,
+    within: HashMap<Box<str>, Vec<RuleId>>,
     /// The lengths of the ids in `within`, one bit each, so that most ancestors need no lookup.
     lengths: u128,
-    within_class: HashMap<Uid, Vec<u32>>,
+    within_class: HashMap<Uid, Vec<RuleId>>,
     prefixes: Vec<(Box<str>, PrefixTree)>,
 }
 
 impl Index {
     /// Indexes those of `candidates` that are about an action.
-    pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
+    ///
+    /// # Errors
+    /// If a candidate is not a rule of the set.
+    pub(crate) fn new(
+        rules: &RuleSet,
+        candidates: &[RuleId],
+        spec: &ActionSpec,
+        kind: &str,
+    ) -> Result<Self, EvalError> {
         let mut index = Self::default();
         for &number in candidates {
-            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_ref(), spec)) else {
-                continue;
-            };
-            if rule.resource.kind.as_ref().is_some_and(|wanted| **wanted != *kind) {
+            let rule = rules.rule(number)?;
+            let is_of_type = rule.resource.kind.as_ref().is_none_or(|wanted| **wanted == *kind);
+            if !(is_of_type && action_meets(rule.actions.as_ref(), spec)) {
                 continue;
             }
             match anchor(rule) {
@@ -115,24 +124,32 @@ impl Index {
                 }
                 Anchor::Within(uid) => index.within_class.entry(uid).or_default().push(number),
                 Anchor::Prefix(name, text) | Anchor::Value(name, text) => {
-                    let known = index.prefixes.iter().position(|(known, _)| *known == name);
-                    let at = known.unwrap_or_else(|| {
-                        index.prefixes.push((name, PrefixTree::default()));
-                        index.prefixes.len() - 1
-                    });
-                    if let Some((_, prefixes)) = index.prefixes.get_mut(at) {
-                        prefixes.insert(&text, number);
+                    match index.prefixes.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, prefixes)) => prefixes.insert(&text, number),
+                        None => {
+                            let mut prefixes = PrefixTree::default();
+                            prefixes.insert(&text, number);
+                            index.prefixes.push((name, prefixes));
+                        }
                     }
                 }
             }
         }
-        index
+        Ok(index)
     }
 
     /// Returns the policies whose heads match, in order. Those with a condition may not apply; no other policy can apply or be
     /// an error.
-    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Ancestry<'_>, resource: &dyn AnyResource) -> RuleNumbers {
-        let mut found = RuleNumbers::from_slice(&self.anywhere);
+    ///
+    /// # Errors
+    /// If the index is of another set of rules.
+    pub(crate) fn candidates<'r>(
+        &self,
+        rules: &'r RuleSet,
+        lineage: &Ancestry<'_>,
+        resource: &dyn AnyResource,
+    ) -> Result<Candidates<'r>, EvalError> {
+        let mut found = SmallVec::<[RuleId; 8]>::from_slice(&self.anywhere);
         found.extend(self.exactly.get(lineage.id).into_iter().flatten().copied());
         if !self.within.is_empty() {
             let known = |id: &&&str| self.lengths & length(id) != 0;
@@ -156,13 +173,19 @@ impl Index {
                 found.extend(prefixes.all());
             }
         }
-        found.retain(|number| rules.get(*number as usize).is_some_and(|rule| lineage.meets(&rule.resource)));
         found.sort_unstable();
-        found
+        let mut candidates = Candidates::new();
+        for number in found {
+            let rule = rules.rule(number)?;
+            if lineage.meets(&rule.resource) {
+                candidates.push((number, rule));
+            }
+        }
+        Ok(candidates)
     }
 
     /// Returns every policy about the action.
-    pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = RuleId> {
         let maps = self.exactly.values().chain(self.within.values()).chain(self.within_class.values());
         let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.all());
         self.anywhere.iter().chain(maps.flatten()).copied().chain(prefixes)

@@ -34,6 +34,7 @@ mod reach;
 mod remedy;
 mod risks;
 mod rule;
+mod rule_set;
 mod schema;
 #[cfg(feature = "testing")]
 #[doc(hidden)]

@@ -18,6 +18,7 @@ use crate::index::{Ancestry, Index, principal_meets};
 use crate::limits::PolicyLimits;
 use crate::members::{MemberAncestors, Members};
 use crate::rule::{ConditionNeeds, Rule, Uid};
+use crate::rule_set::RuleId;
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
 /// Number of principals of each type whose index is kept. A run has one.
@@ -40,7 +41,7 @@ pub struct Policy {
 /// The policies that concern one principal.
 struct PrincipalSlice {
     groups: Vec<Uid>,
-    rules: Vec<u32>,
+    rules: Vec<RuleId>,
     /// The slices by the action's place in the table.
     actions: Vec<OnceLock<Result<ActionSlice, EvalError>>>,
     caches: ThreadCaches,
@@ -300,11 +301,9 @@ impl Policy {
         }
         let kind = request.subject.principal.kind();
         let groups = self.groups(kind, id);
-        let concerns = |number: &u32| {
-            let rule = self.compiled.rules.get(*number as usize);
-            rule.is_some_and(|rule| principal_meets(&rule.principal, kind, id, &groups))
-        };
-        let rules = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter(concerns).collect();
+        let rules = self.compiled.rules.with_ids();
+        let rules = rules.filter(|(_, rule)| principal_meets(&rule.principal, kind, id, &groups)).map(|(id, _)| id);
+        let rules = rules.collect();
         let actions = std::iter::repeat_with(OnceLock::new).take(self.actions.len()).collect();
         let slice = Arc::new(PrincipalSlice { groups, rules, actions, caches: ThreadCaches::default() });
         let mut slices = slices.write().unwrap_or_else(PoisonError::into_inner);
@@ -320,9 +319,11 @@ impl Policy {
         let subject = &request.subject.principal;
         let spec = request.action.spec();
         let kind = spec.resource.to_string();
-        let index = Index::new(&self.compiled.rules, &slice.rules, spec, &kind);
-        let rules = index.all().filter_map(|number| self.compiled.rules.get(number as usize));
-        let needs = rules.fold(ConditionNeeds::default(), |sum, rule| sum.union(rule.needs()));
+        let index = Index::new(&self.compiled.rules, &slice.rules, spec, &kind)?;
+        let mut needs = ConditionNeeds::default();
+        for id in index.all() {
+            needs = needs.union(self.compiled.rules.rule(id)?.needs());
+        }
         let above = self.compiled.members.above(&kind).cloned();
         let parties = CedarParts::new(subject.kind(), subject.id(), &slice.groups, spec)?;
         Ok(ActionSlice { index, parties, kind, above, needs })
@@ -345,8 +346,8 @@ impl Policy {
         let slice = self.slice(kind, request)?;
         let action = self.prepared(&slice, number, request)?;
         let lineage = Ancestry::new(&action.kind, request.resource, action.above.as_deref());
-        let found = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
-        Ok(found.into_iter().map(|number| number as usize).collect())
+        let found = action.index.candidates(&self.compiled.rules, &lineage, request.resource)?;
+        Ok(found.into_iter().map(|(id, _)| id.index()).collect())
     }
 
     fn try_decide(&self, request: &Request<'_>) -> Result<Decision, EvalError> {
@@ -369,8 +370,8 @@ impl Policy {
     /// Returns the decision, and whether it can be cached: it does not depend on the time, the script or the tags.
     fn evaluate(&self, action: &ActionSlice, request: &Request<'_>) -> Result<(Decision, bool), EvalError> {
         let lineage = Ancestry::new(&action.kind, request.resource, action.above.as_deref());
-        let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
-        let candidates = candidates.iter().filter_map(|number| self.compiled.rules.get(*number as usize));
+        let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource)?;
+        let candidates = candidates.iter().map(|(_, rule)| *rule);
         let needs = candidates.clone().fold(ConditionNeeds::default(), |sum, rule| sum.union(rule.needs()));
         let outcome = EvalOutcome::of(candidates, needs, &action.parties, request, &lineage, self.known())?;
         Ok((outcome.decision(), !needs.now && !needs.subject))

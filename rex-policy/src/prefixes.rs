@@ -1,99 +1,70 @@
 //! An index of policies by a text that a value must start with.
 
-/// A radix tree. Finding the texts that a value starts with takes as long as the value agrees with any of them, however many
-/// there are.
-#[derive(Debug)]
-pub(crate) struct PrefixTree {
-    /// The nodes; the first is the root.
-    nodes: Vec<PrefixNode>,
-}
+use std::collections::BTreeMap;
 
+use crate::rule_set::RuleId;
+
+/// A radix tree, or a part of one. Finding the texts that a value starts with takes as long as the value agrees with any of them, however many
+/// there are.
 #[derive(Debug, Default)]
-struct PrefixNode {
-    /// The text between the node above and this one.
+pub(crate) struct PrefixTree {
+    /// The text between the tree above and this one; empty for the whole tree.
     label: Box<[u8]>,
     /// The policies whose text ends here.
-    rules: Vec<u32>,
-    /// The nodes below, by the first byte of their labels, in order.
-    below: Vec<(u8, usize)>,
-}
-
-impl Default for PrefixTree {
-    fn default() -> Self {
-        Self { nodes: vec![PrefixNode::default()] }
-    }
+    rules: Vec<RuleId>,
+    /// The trees below, by the first byte of their labels.
+    below: BTreeMap<u8, PrefixTree>,
 }
 
 impl PrefixTree {
     /// Adds a policy under its text.
-    pub(crate) fn insert(&mut self, text: &str, rule: u32) {
-        let mut rest = text.as_bytes();
-        let mut at = 0;
-        while let Some((&first, _)) = rest.split_first() {
-            let Some(node) = self.nodes.get(at) else { return };
-            match node.below.binary_search_by_key(&first, |(byte, _)| *byte) {
-                Err(place) => {
-                    let leaf = PrefixNode { label: rest.into(), ..PrefixNode::default() };
-                    at = self.add(at, place, first, leaf);
-                    rest = &[];
-                }
-                Ok(place) => {
-                    let below = node.below.get(place).map_or(0, |(_, below)| *below);
-                    let label = self.nodes.get(below).map_or(&[][..], |node| &node.label);
-                    let common = label.iter().zip(rest).take_while(|(a, b)| a == b).count();
-                    if common < label.len() {
-                        self.split(below, common);
-                    }
-                    at = below;
-                    rest = rest.get(common..).unwrap_or_default();
-                }
-            }
-        }
-        if let Some(node) = self.nodes.get_mut(at) {
-            node.rules.push(rule);
-        }
+    pub(crate) fn insert(&mut self, text: &str, rule: RuleId) {
+        self.add(text.as_bytes(), rule);
     }
 
-    fn add(&mut self, above: usize, place: usize, first: u8, node: PrefixNode) -> usize {
-        let number = self.nodes.len();
-        self.nodes.push(node);
-        if let Some(above) = self.nodes.get_mut(above) {
-            above.below.insert(place, (first, number));
-        }
-        number
+    fn add(&mut self, text: &[u8], rule: RuleId) {
+        let Some(first) = text.first() else { return self.rules.push(rule) };
+        let Some(below) = self.below.get_mut(first) else {
+            let leaf = Self { label: text.into(), rules: vec![rule], below: BTreeMap::new() };
+            self.below.insert(*first, leaf);
+            return;
+        };
+        let common = below.label.iter().zip(text).take_while(|(a, b)| a == b).count();
+        let (shared, rest) = text.split_at(common);
+        below.split(shared);
+        below.add(rest, rule);
     }
 
-    /// Cuts the label of a node in two; its content moves below the cut.
-    fn split(&mut self, number: usize, at: usize) {
-        let moved = self.nodes.len();
-        let Some(node) = self.nodes.get_mut(number) else { return };
-        let (Some(head), Some(tail)) = (node.label.get(..at), node.label.get(at..)) else { return };
-        let Some(&first) = tail.first() else { return };
-        let (head, tail) = (head.into(), tail.into());
-        let upper = PrefixNode { label: head, rules: Vec::new(), below: vec![(first, moved)] };
-        let mut lower = std::mem::replace(node, upper);
+    /// Cuts its label after a part that it starts with; its content moves below the cut.
+    fn split(&mut self, head: &[u8]) {
+        let Some((first, tail)) = self.label.strip_prefix(head).and_then(|tail| Some((*tail.first()?, tail.into())))
+        else {
+            return;
+        };
+        let mut lower = std::mem::take(self);
         lower.label = tail;
-        self.nodes.push(lower);
+        self.label = head.into();
+        self.below.insert(first, lower);
     }
 
     /// Adds the policies whose text `value` starts with to `found`.
-    pub(crate) fn find(&self, value: &str, found: &mut impl Extend<u32>) {
-        let mut rest = value.as_bytes();
-        let mut next = self.nodes.first();
-        while let Some(node) = next {
-            found.extend(node.rules.iter().copied());
-            next = rest.first().and_then(|first| {
-                let place = node.below.binary_search_by_key(first, |(byte, _)| *byte).ok()?;
-                let below = self.nodes.get(node.below.get(place)?.1)?;
-                rest = rest.strip_prefix(&*below.label)?;
-                Some(below)
-            });
+    pub(crate) fn find(&self, value: &str, found: &mut impl Extend<RuleId>) {
+        let (mut tree, mut rest) = (self, value.as_bytes());
+        loop {
+            found.extend(tree.rules.iter().copied());
+            let below = rest.first().and_then(|first| tree.below.get(first));
+            // A tree whose label the value does not continue with has no text that the value starts with.
+            match below.and_then(|below| Some((below, rest.strip_prefix(&*below.label)?))) {
+                Some((below, after)) => (tree, rest) = (below, after),
+                None => return,
+            }
         }
     }
 
     /// Returns every policy.
-    pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
-        self.nodes.iter().flat_map(|node| node.rules.iter().copied())
+    pub(crate) fn all(&self) -> Vec<RuleId> {
+        let below = self.below.values().flat_map(Self::all);
+        self.rules.iter().copied().chain(below).collect()
     }
 }
 
@@ -108,14 +79,14 @@ mod tests {
         fn finds_what_a_scan_finds(texts in prop::collection::vec("[abé]{0,5}", 0..20), value in "[abé]{0,7}") {
             let mut prefixes = PrefixTree::default();
             for (number, text) in (0..).zip(&texts) {
-                prefixes.insert(text, number);
+                prefixes.insert(text, RuleId::from(number));
             }
             let mut found = Vec::new();
             prefixes.find(&value, &mut found);
             found.sort_unstable();
             let expected = (0..).zip(&texts).filter(|(_, text)| value.starts_with(&**text)).map(|(number, _)| number);
-            prop_assert_eq!(found, expected.collect::<Vec<u32>>());
-            prop_assert_eq!(prefixes.all().count(), texts.len());
+            prop_assert_eq!(found, expected.map(RuleId::from).collect::<Vec<_>>());
+            prop_assert_eq!(prefixes.all().len(), texts.len());
         }
     }
 }

@@ -199,6 +199,8 @@ fn names_that_people_try_are_known_or_named() {
     assert!(succeeds(dir.path(), &[], &["man", "policy", "check"]).contains("rex-policy-check"));
     assert!(succeeds(dir.path(), &[], &["ops", "json"]).contains("json::parse"));
     assert!(!succeeds(dir.path(), &[], &["ops", "fs"]).contains("net::get"));
+    assert!(succeeds(dir.path(), &[], &["lang"]).starts_with("# The script language"));
+    assert!(succeeds(dir.path(), &[], &["explain", "policies"]).contains("```cedar"));
     assert!(succeeds(dir.path(), &[], &["examples"]).contains("21"));
     assert!(succeeds(dir.path(), &[], &["examples", "1"]).contains("```cedar"));
 }
