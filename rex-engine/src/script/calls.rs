@@ -161,7 +161,7 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), CallMistakes> {
     if args.len() < required.len() || args.len() > most {
         let plural = if required.len() == 1 { "argument" } else { "arguments" };
         let message = format!("`{}` takes {} {plural}, got {}", spec.name, required.len(), args.len());
-        let error = Error::validation(message).with_help(format!("it is called as `{spec}`"));
+        let error = Error::validation(message).with_help(format!("call it as `{spec}`"));
         return Err(vec![(Position::NONE, error)]);
     }
     let mut mistakes = Vec::new();

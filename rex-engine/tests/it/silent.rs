@@ -80,7 +80,7 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("fs::find(`/srv`, #{name: `[`});", "`[` is not a glob", ""),
         ("fs::find(`/srv`, #{kind: `dir`});", "`kind` of `fs::find` takes `file`, `directory`", ""),
         ("fs::find(`/srv`, #{kind: `directroy`});", "takes `file`", "`directory`"),
-        ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "takes `sha256`, `blake3`, `md5` came", ""),
+        ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "expects `sha256`, `blake3`, got `md5`", ""),
         ("service::list(#{active: `running`});", "`active` of `service::list` takes `active`", ""),
         ("service::status(`nginx@/x`);", "", ""),
         ("service::wait_until(`nginx`, `running`);", "takes `active`", ""),
