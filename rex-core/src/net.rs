@@ -169,7 +169,7 @@ impl Url {
         };
         let query = text.find('?').unwrap_or(text.len());
         let (told, asked) = (text.get(path..query), text.get(query..).unwrap_or_default());
-        let told = told.ok_or_else(|| error("its path is none"))?;
+        let told = told.ok_or_else(|| error("its path is invalid"))?;
         // The characters that the standard escapes in a path, and in a query.
         if !plain(told, "\"#<>?^`{}\\") || !plain(asked, "\"#<>'") || asked == "?" {
             return Err(error("what is to be escaped is not, or what is not, is"));
