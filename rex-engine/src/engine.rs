@@ -279,8 +279,8 @@ impl EngineParts {
                 Err(Failure::new(exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")))
             }
             (None, Err(_)) => Err(Failure::new(
-                Error::new(Code::Internal, "the script engine failed in a way that it should not")
-                    .with_help("this is a defect in Rex: please report it"),
+                Error::new(Code::Internal, "the script engine panicked")
+                    .with_help("this is a bug in Rex: please report it"),
             )),
         }
     }
@@ -308,7 +308,7 @@ impl EngineParts {
         } else {
             active.run.budget().check().err().unwrap_or_else(|| {
                 Error::new(Code::Internal, "the run ended without an outcome")
-                    .with_help("this is a defect in Rex: please report it")
+                    .with_help("this is a bug in Rex: please report it")
             })
         };
         Failure::new(error)

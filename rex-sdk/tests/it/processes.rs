@@ -509,7 +509,7 @@ fn a_pin_holds() {
     let echo = String::from_utf8(echo).unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(world.output("/usr/bin/echo", &["a", "b"], pinned(&echo)), "a b\n");
     assert!(world.refused("/usr/bin/false", &[], pinned(&right)).contains("not the pinned one"));
-    assert!(world.refused("/usr/bin/true", &[], pinned("00")).contains("no SHA-256"));
+    assert!(world.refused("/usr/bin/true", &[], pinned("00")).contains("not a SHA-256"));
 }
 
 #[test]

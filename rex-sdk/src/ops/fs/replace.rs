@@ -101,7 +101,7 @@ fn pattern(args: &Args) -> Result<Regex, Error> {
 }
 
 fn refuse(operation: &str, text: &str, why: &str) -> Error {
-    Error::validation(format!("`{}` is no pattern for `{operation}`: {why}", shown(text)))
+    Error::validation(format!("`{}` is not a pattern for `{operation}`: {why}", shown(text)))
 }
 
 /// Compiles a regular expression within bounds. Errors quote `text`.
