@@ -42,7 +42,7 @@ impl fmt::Display for UidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape => f.write_str("it does not look like `Type::\"id\"`"),
-            Self::Id(part) => write!(f, "`{}` cannot stand within the quotes", part.escape_debug()),
+            Self::Id(part) => write!(f, "`{}` is not allowed within the quotes", part.escape_debug()),
         }
     }
 }

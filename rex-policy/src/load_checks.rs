@@ -246,8 +246,8 @@ fn asked_to_be_known(look: &mut CheckedPolicy<'_>, expr: &Expr, holds: Option<bo
         return;
     }
     let message = match look.permit {
-        true => format!("`has {name}` is false where `{name}` could not be found out, so this would be permitted then"),
-        false => format!("`has {name}` is false where `{name}` could not be found out, so this would not apply then"),
+        true => format!("`has {name}` is false where `{name}` is unknown, so this would be permitted then"),
+        false => format!("`has {name}` is false where `{name}` is unknown, so this would not apply then"),
     };
     let help = format!(
         "leave it out: a request of which `{name}` is unknown is denied; of several types, ask `resource is process::Process`"

@@ -115,7 +115,7 @@ fn what_is_not_known_of_a_process_denies() {
     assert_eq!((decide(Some("alice")).effect, decide(Some("root")).effect), (Effect::Allow, Effect::Deny));
     let decision = decide(None);
     assert_eq!(decision.effect, Effect::Deny);
-    expect![[r#"policy `not-root` cannot be evaluated: `user` of `process::Process::"7"` could not be found out"#]]
+    expect![[r#"policy `not-root` cannot be evaluated: `user` of `process::Process::"7"` is unknown"#]]
         .assert_eq(&decision.reason.unwrap());
     let unknown = Process::new(7, identity(None));
     assert_eq!(ask(&policy, &triage(), &process::Inspect {}, &unknown).effect, Effect::Allow, "no policy asks for it");

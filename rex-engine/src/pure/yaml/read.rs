@@ -268,7 +268,7 @@ fn place(span: Span) -> Marker {
 }
 
 fn unexpected(span: Span) -> Error {
-    invalid("something is where it does not belong", span.start)
+    invalid("the structure is invalid", span.start)
 }
 
 fn refused(error: &ScanError) -> Error {
