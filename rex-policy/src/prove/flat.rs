@@ -115,8 +115,9 @@ impl<'p> FlatAction<'p> {
         if !action_meets(rule.actions.as_ref(), self.spec) {
             return Ok(truth(false));
         }
-        let untold =
-            |why: Untranslatable| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
+        let untold = |why: Untranslatable| {
+            format!("policy `{}` cannot be encoded for the solver: {why}", rule.id.escape_debug())
+        };
         let head = self.principal_is(variables, rule).map_err(untold)?;
         let head = and(head, self.resource_is(variables, rule).map_err(untold)?);
         if head == truth(false) || rule.condition.is_none() {

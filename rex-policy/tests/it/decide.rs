@@ -321,7 +321,7 @@ fn the_remedy_is_the_smallest_permit() {
         .assert_eq(&forbidden);
     assert_eq!(remedy(&triage(), &fs::Read {}, &path("/var/log/x")), None);
     let robot = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
-    expect!["no permit can help: correct what is wrong first, and it is decided again"]
+    expect!["the request could not be evaluated: fix the error above, then retry (a permit does not help)"]
         .assert_eq(&remedy(&robot, &fs::Read {}, &path("/x")).unwrap());
 }
 
