@@ -543,6 +543,6 @@ mod tests {
         assert!(told(asked("fs::write", "/etc", &[("bytes", "7".into())])).contains("is a whole number, not `\"7\"`"));
         let more = [("bytes", Value::Int(7)), ("byte", Value::Int(7))];
         assert!(told(asked("fs::write", "/etc", &more)).starts_with("`fs::write` has no `byte` in its context; "));
-        assert!(told(asked("sys::disk", "other", &[])).contains("there is one alone, `local`"));
+        assert!(told(asked("sys::disk", "other", &[])).contains("the only id is `local`"));
     }
 }

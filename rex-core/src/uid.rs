@@ -162,6 +162,6 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
-        assert_eq!(parse(r#"A::"\q""#).unwrap_err().to_string(), "`\\\\q` cannot stand within the quotes");
+        assert_eq!(parse(r#"A::"\q""#).unwrap_err().to_string(), "`\\\\q` is not allowed within the quotes");
     }
 }

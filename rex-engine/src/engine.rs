@@ -205,9 +205,9 @@ impl EngineParts {
     /// Starts a run, unless too many were left behind: the process may soon have no memory for another.
     fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<JobThread, Error> {
         if self.workers.left_behind() >= LEFT_BEHIND {
-            let message = format!("{LEFT_BEHIND} runs of this engine were left behind, with their threads and memory");
+            let message = format!("{LEFT_BEHIND} runs of this engine were abandoned, with their threads and memory");
             return Err(Error::new(Code::LimitExceeded, message)
-                .with_help("runs that meet their limits in one step keep what they hold: start the process again"));
+                .with_help("runs that exceed their limits in one step keep their resources: restart the process"));
         }
         let none = |error| Error::new(Code::Internal, format!("no thread for the run: {error}"));
         self.workers.start(run).map_err(none)

@@ -84,7 +84,7 @@ impl<'r> OpenConnection<'r> {
             }
         }
         let why = last.map_or_else(String::new, |(address, error)| format!(" at {address}: {}", words(&error)));
-        Err(Error::new(Code::Io, format!("`{}` does not accept a connection on port {port}{why}", host.name())))
+        Err(Error::new(Code::Io, format!("`{}` does not take a connection to port {port}{why}", host.name())))
     }
 
     fn wait(&self, write: bool) -> io::Result<()> {

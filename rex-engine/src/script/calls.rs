@@ -65,7 +65,7 @@ impl CallableFunctions<'_> {
             return Some(comparer_error());
         }
         let Some(counts) = self.names.plain(name) else {
-            let called = self.names.alias(name).map(|spec| format!("`{name}` is a function and no method: `{spec}`"));
+            let called = self.names.alias(name).map(|spec| format!("`{name}` is a function, not a method: `{spec}`"));
             let error = Error::new(Code::Script, format!("there is no method {}", quoted(name)));
             let own: Vec<_> = self.own.keys().map(String::as_str).collect();
             return Some(Error { help: called.or_else(|| self.names.method(name, &own)), ..error });

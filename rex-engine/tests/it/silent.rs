@@ -308,8 +308,8 @@ fn a_result_is_no_list() {
     refused("if fs::grep(`/etc/hosts`, `NOPE`).len() > 0 { print(`found`) }", "", "`.matches`");
     returns("fs::find(`/etc`).entries.len() > 0", true);
     returns("#{a: 1, b: 2}.len()", 2);
-    refused("for c in `text` { print(c); }", "a text is no list", "split");
-    refused("let m = #{a: 1}; for x in m { print(x); }", "a map is no list", "`m.keys()`");
+    refused("for c in `text` { print(c); }", "a text is not a list", "split");
+    refused("let m = #{a: 1}; for x in m { print(x); }", "a map is not a list", "`m.keys()`");
 }
 
 #[test]

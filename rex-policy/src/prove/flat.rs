@@ -392,7 +392,7 @@ impl<'p> FlatAction<'p> {
                 variables.known.extend(self.kind.part(name, &own));
                 Ok(variables.use_of(own, kind))
             }
-            _ => Err(format!("`{name}` is an attribute of what is no part of the request")),
+            _ => Err(format!("`{name}` is an attribute of something outside the request")),
         }
     }
 

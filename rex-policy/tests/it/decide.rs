@@ -50,7 +50,8 @@ fn what_is_unknown_is_denied() {
     let all = compile("permit (principal, action, resource);");
     let stranger = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
     let decision = ask(&all, &stranger, &fs::Read {}, &path("/x"));
-    expect!["`Robot` is no type of principal; there are `Agent` and `User`"].assert_eq(&decision.reason.unwrap());
+    expect!["`Robot` is not a type of principal; the types are `Agent` and `User`"]
+        .assert_eq(&decision.reason.unwrap());
     let decision = ask(&all, &triage(), &fs::Read {}, &Host);
     assert_eq!(decision.effect, Effect::Deny);
     expect!["`fs::read` is not an action on a `sys::Host`"].assert_eq(&decision.reason.unwrap());
