@@ -272,7 +272,7 @@ const ERROR: &[&str] =
     &["action", "code", "column", "help", "line", "message", "operation", "policies", "reason", "resource", "via"];
 
 fn no_key(word: &str) -> Error {
-    let message = format!("a caught error is a map, and {} is no field of it", quoted(word));
+    let message = format!("a caught error is a map without a field {}", quoted(word));
     Error::new(Code::Script, message).with_help("its text is `e.message`, its code `e.code`: `e.message.contains(..)`")
 }
 

@@ -165,7 +165,7 @@ fn help(sign: WildcardSign, like: &str) -> String {
         WildcardSign::Star => format!(
             "a pattern goes by `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{2a}}`"
         ),
-        WildcardSign::Stars => "one `*` stands for any text, slashes too".to_owned(),
+        WildcardSign::Stars => "one `*` matches any text, slashes included".to_owned(),
         WildcardSign::Question | WildcardSign::Class | WildcardSign::Regex => {
             format!(
                 "the one wildcard is `*`, in `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{3f}}`"
@@ -173,7 +173,7 @@ fn help(sign: WildcardSign, like: &str) -> String {
         }
         WildcardSign::Braces => "write a comparison for each, with `||` between".to_owned(),
         WildcardSign::Variable => {
-            "a policy has no variables: write it out, or let the entities file name the members of a class".to_owned()
+            "a policy has no variables: write the value, or let the entities file name the members of a class".to_owned()
         }
         WildcardSign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
         WildcardSign::Placeholder => {

@@ -367,7 +367,7 @@ impl<'p> FlatAction<'p> {
     }
 
     fn attribute_of(&self, variables: &mut ConditionVariables, of: &Expr, name: &str) -> Result<Expr, Untranslatable> {
-        let unknown = || format!("`{name}` is looked for where there is none");
+        let unknown = || format!("`{name}` is not a known attribute here");
         match of {
             Expr::Var(Var::Context) => {
                 let kind = match name {
@@ -454,5 +454,5 @@ impl<'p> FlatAction<'p> {
 }
 
 fn no(expr: &Expr) -> Untranslatable {
-    format!("`{expr}` is compared in a way that has no translation")
+    format!("`{expr}` is a comparison that Rex does not encode")
 }

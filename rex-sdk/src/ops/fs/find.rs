@@ -127,7 +127,7 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
         return Err(bounds::exceeded(
             "glob_bytes",
             "bytes of a glob",
-            "match less, and look at the names in the script",
+            "use a shorter pattern, and check the names in the script",
         ));
     }
     let no = |why: &str, help: &str| {
