@@ -274,17 +274,17 @@ actions! {
         Get = "get" on Url {} in [Outbound];
         /// Ask about what a URL stands for, without fetching it.
         Head = "head" on Url {} in [Outbound];
-        /// Send something to a URL, for the server to do with it what it does.
+        /// Send a POST request.
         Post = "post" on Url {
             /// Number of sent bytes.
             bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
-        /// Have a URL stand for what is sent.
+        /// Send a PUT request.
         Put = "put" on Url {
             /// Number of sent bytes.
             bytes: i64 = ValueSet::Range(0, i64::MAX),
         } in [Mutating];
-        /// Have a URL stand for nothing any more.
+        /// Send a DELETE request.
         Delete = "delete" on Url {} in [Mutating];
         /// Learn of this machine's interfaces, addresses, routes and sockets.
         Inspect = "inspect" on Host {} in [ReadOnly];

@@ -35,7 +35,7 @@ impl Request<'_> {
         if bytes <= REQUEST_BYTES {
             return (authorize.decide(self), false);
         }
-        let why = format!("what it asks for is {bytes} bytes long, and may be {REQUEST_BYTES} (`request_bytes`)");
+        let why = format!("the request is {bytes} bytes long, the maximum is {REQUEST_BYTES} (`request_bytes`)");
         (Decision::deny(Some(&why)), true)
     }
 

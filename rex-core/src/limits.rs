@@ -494,7 +494,7 @@ mod tests {
             (
                 "wall_ms",
                 "99999999999999999w",
-                "the limit `wall_ms` takes a duration, got `99999999999999999w`: it is too much to count",
+                "the limit `wall_ms` takes a duration, got `99999999999999999w`: it is too large",
                 "s",
             ),
         ] {

@@ -60,7 +60,7 @@ impl RemoteHost {
     pub fn parse(text: &str) -> Result<Self, NetError> {
         let error = || NetError {
             text: text.to_owned(),
-            why: "the name or the address of a host in its one spelling".to_owned(),
+            why: "the name or the address of a host in canonical form".to_owned(),
         };
         if let Ok(address) = text.parse() {
             return Some(Self::at(address)).filter(|host| host.name == text).ok_or_else(error);
@@ -139,7 +139,7 @@ impl Url {
     /// If it has another spelling or scheme, has a user, is too long, or is not a URL; if a server may read its path in two ways: with an
     /// escaped slash, backslash or NUL, or a segment such as `..;`.
     pub fn parse(text: &str) -> Result<Self, NetError> {
-        let error = |why: &str| NetError { text: text.to_owned(), why: format!("a URL in its one spelling: {why}") };
+        let error = |why: &str| NetError { text: text.to_owned(), why: format!("a URL in canonical form: {why}") };
         if text.len() > URL_BYTES {
             return Err(error(&format!("it is longer than {URL_BYTES} bytes")));
         }
@@ -157,28 +157,28 @@ impl Url {
         };
         let host = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
             Some(address) if address.contains(':') => RemoteHost::parse(address)?,
-            _ if name.contains(':') => return Err(error("its host is none")),
+            _ if name.contains(':') => return Err(error("its host is invalid")),
             _ => RemoteHost::parse(name)?,
         };
         let port = match port {
             None => usual,
             Some(text) => {
                 let number = text.parse().ok().filter(|port| *port != 0 && *port != usual);
-                number.filter(|port: &u16| port.to_string() == text).ok_or_else(|| error("its port is none"))?
+                number.filter(|port: &u16| port.to_string() == text).ok_or_else(|| error("its port is invalid"))?
             }
         };
         let query = text.find('?').unwrap_or(text.len());
         let (told, asked) = (text.get(path..query), text.get(query..).unwrap_or_default());
-        let told = told.ok_or_else(|| error("its path is none"))?;
+        let told = told.ok_or_else(|| error("its path is invalid"))?;
         // The characters that the standard escapes in a path, and in a query.
         if !plain(told, "\"#<>?^`{}\\") || !plain(asked, "\"#<>'") || asked == "?" {
-            return Err(error("what is to be escaped is not, or what is not, is"));
+            return Err(error("its percent-encoding is not canonical"));
         }
         if ["%2F", "%5C", "%00"].iter().any(|escaped| told.contains(escaped)) {
-            return Err(error("its path holds an escaped slash, backslash or NUL"));
+            return Err(error("its path contains an escaped slash, backslash or NUL"));
         }
         if told.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) {
-            return Err(error("its path holds dots"));
+            return Err(error("its path contains dots"));
         }
         Ok(Self { text: text.to_owned(), host, port, path, query })
     }

@@ -50,17 +50,17 @@ impl fmt::Display for PathError {
             Self::Relative(text) => {
                 write!(f, "the path `{}` is relative, and there is no base directory", text.escape_debug())
             }
-            Self::Nul(text) => write!(f, "the path `{}` holds a NUL byte", text.escape_debug()),
+            Self::Nul(text) => write!(f, "the path `{}` contains a NUL byte", text.escape_debug()),
             Self::Spelling(text) => {
                 let text = text.escape_debug();
                 write!(
                     f,
-                    "the name `{text}` is not spelled as it is: `\\xHH` stands for a byte that is not UTF-8, `\\x5C` for a backslash before such a text"
+                    "the name `{text}` is not in canonical form: `\\xHH` means a byte that is not UTF-8, `\\x5C` a backslash before such a text"
                 )
             }
             Self::AboveRoot(text) => write!(f, "the path `{}` leads above the root directory", text.escape_debug()),
             Self::TooLong { bytes, max } => {
-                write!(f, "the path or one of its names is too long: {bytes} bytes, at most {max} are taken")
+                write!(f, "the path or one of its names is too long: {bytes} bytes, the maximum is {max}")
             }
         }
     }
@@ -313,12 +313,12 @@ mod tests {
         assert_eq!(message(PathError::Empty), "the path is empty");
         for (error, means) in [
             (PathError::Relative("a\n".into()), "the path `a\\n` is relative, and there is no base directory"),
-            (PathError::Nul("a\0".into()), "the path `a\\0` holds a NUL byte"),
-            (PathError::Spelling("a\n".into()), "the name `a\\n` is not spelled as it is"),
+            (PathError::Nul("a\0".into()), "the path `a\\0` contains a NUL byte"),
+            (PathError::Spelling("a\n".into()), "the name `a\\n` is not in canonical form"),
             (PathError::AboveRoot("..\n".into()), "the path `..\\n` leads above the root directory"),
             (
                 PathError::TooLong { bytes: 256, max: 255 },
-                "the path or one of its names is too long: 256 bytes, at most 255 are taken",
+                "the path or one of its names is too long: 256 bytes, the maximum is 255",
             ),
         ] {
             let message = message(error);

@@ -127,7 +127,10 @@ impl RequestBuf {
                 Some(other) if *other != value && is_derived(spec, &name) => {
                     let message =
                         format!("`{name}` in the context of `{spec}` is `{value}` by its `arguments`, not `{other}`");
-                    return Err(RequestError { message, help: Some("leave it out: `arguments` says it".to_owned()) });
+                    return Err(RequestError {
+                        message,
+                        help: Some("leave it out: it follows from `arguments`".to_owned()),
+                    });
                 }
                 _ => {}
             }
@@ -150,7 +153,7 @@ impl RequestBuf {
             };
             if is != value {
                 let message = format!("`{name}` of the `{kind}` `{id}` is `{is}`, not `{value}`");
-                return Err(RequestError { message, help: Some("leave it out: the rest says it".to_owned()) });
+                return Err(RequestError { message, help: Some("leave it out: it follows from the rest".to_owned()) });
             }
         }
         let text = |name: &str| match known.get(name) {
@@ -535,11 +538,11 @@ mod tests {
         assert!(told(asked("fs::raed", "/", &[])).starts_with("there is no action `fs::raed`; "));
         assert!(told(asked("fs::read", "etc", &[])).starts_with("`etc` is not a `fs::Path`: "));
         assert!(told(asked("fs::read", "service::Unit::\"a\"", &[])).contains("acts on a `fs::Path`"));
-        assert!(told(asked("fs::read", "fs::Path::\"/a\\q\"", &[])).contains("cannot stand within the quotes"));
+        assert!(told(asked("fs::read", "fs::Path::\"/a\\q\"", &[])).contains("is not allowed within the quotes"));
         assert!(told(asked("fs::write", "/etc", &[])).starts_with("the context of `fs::write` lacks `bytes`; "));
         assert!(told(asked("fs::write", "/etc", &[("bytes", "7".into())])).contains("is a whole number, not `\"7\"`"));
         let more = [("bytes", Value::Int(7)), ("byte", Value::Int(7))];
         assert!(told(asked("fs::write", "/etc", &more)).starts_with("`fs::write` has no `byte` in its context; "));
-        assert!(told(asked("sys::disk", "other", &[])).contains("there is one alone, `local`"));
+        assert!(told(asked("sys::disk", "other", &[])).contains("the only id is `local`"));
     }
 }

@@ -175,7 +175,7 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
         Self: Sized,
     {
         let _ = (id, attributes);
-        Err(format!("a `{}` is not made from what is written down", Self::SPEC))
+        Err(format!("a `{}` cannot be parsed from text", Self::SPEC))
     }
 }
 
@@ -425,7 +425,7 @@ impl Resource for Host {
 
 /// Returns the only resource of a type, if it has this id.
 fn the_one<R: Resource>(one: R, id: &str) -> Result<R, String> {
-    if id == Resource::id(&one) { Ok(one) } else { Err(format!("there is one alone, `{}`", Resource::id(&one))) }
+    if id == Resource::id(&one) { Ok(one) } else { Err(format!("the only id is `{}`", Resource::id(&one))) }
 }
 
 #[cfg(test)]

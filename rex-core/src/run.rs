@@ -342,5 +342,5 @@ impl fmt::Debug for Run {
 
 /// Creates the error for a run whose journal cannot be written.
 pub(crate) fn unwritten(reason: &str) -> Error {
-    Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
+    Error::new(Code::JournalFailed, format!("the journal cannot be written, so the run stops: {reason}"))
 }

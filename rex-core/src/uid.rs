@@ -42,7 +42,7 @@ impl fmt::Display for UidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape => f.write_str("it does not look like `Type::\"id\"`"),
-            Self::Id(part) => write!(f, "`{}` cannot stand within the quotes", part.escape_debug()),
+            Self::Id(part) => write!(f, "`{}` is not allowed within the quotes", part.escape_debug()),
         }
     }
 }
@@ -162,6 +162,6 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
-        assert_eq!(parse(r#"A::"\q""#).unwrap_err().to_string(), "`\\\\q` cannot stand within the quotes");
+        assert_eq!(parse(r#"A::"\q""#).unwrap_err().to_string(), "`\\\\q` is not allowed within the quotes");
     }
 }

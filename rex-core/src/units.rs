@@ -60,8 +60,8 @@ impl fmt::Display for QuantityError {
             Self::NoNumber => write!(f, "it does not start with a number"),
             Self::NoUnit => write!(f, "it has no unit"),
             Self::Unit(unit) => write!(f, "`{}` is not one of the units", unit.escape_debug()),
-            Self::TooMuch => write!(f, "it is too much to count"),
-            Self::NoMoment => write!(f, "it is neither a time in UTC nor so long before now"),
+            Self::TooMuch => write!(f, "it is too large"),
+            Self::NoMoment => write!(f, "it is neither a time in UTC nor a time before now"),
         }
     }
 }

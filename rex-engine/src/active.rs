@@ -395,8 +395,9 @@ pub(crate) fn sleep(seconds: f64, position: Position) -> Result<(), Box<EvalAltR
     const SLICE: Duration = Duration::from_millis(20);
     native(position, || {
         let Some(active) = current() else { return Ok(()) };
-        let total = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Error::validation(format!("`sleep` takes seconds from 0, {seconds} came")))?;
+        let total = Duration::try_from_secs_f64(seconds).map_err(|_| {
+            Error::validation(format!("`sleep` expects a number of seconds of at least 0, got {seconds}"))
+        })?;
         let start = Instant::now();
         loop {
             active.run.budget().check()?;

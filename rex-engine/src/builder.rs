@@ -31,7 +31,7 @@ impl fmt::Display for BuildError {
         match self {
             Self::MemoryNotCounted => write!(
                 f,
-                "the memory of runs cannot be bounded: make `CountingAllocator` the global allocator, or give up the bound with `without_memory_limit`"
+                "the memory of runs cannot be limited: make `CountingAllocator` the global allocator, or drop the limit with `without_memory_limit`"
             ),
             Self::Duplicate(name) => write!(f, "there are two operations `{name}`"),
             Self::Operator(why) => write!(f, "a comparison cannot be replaced: {why}"),

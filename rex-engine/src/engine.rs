@@ -205,9 +205,9 @@ impl EngineParts {
     /// Starts a run, unless too many were left behind: the process may soon have no memory for another.
     fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<JobThread, Error> {
         if self.workers.left_behind() >= LEFT_BEHIND {
-            let message = format!("{LEFT_BEHIND} runs of this engine were left behind, with their threads and memory");
+            let message = format!("{LEFT_BEHIND} runs of this engine were abandoned, with their threads and memory");
             return Err(Error::new(Code::LimitExceeded, message)
-                .with_help("runs that meet their limits in one step keep what they hold: start the process again"));
+                .with_help("runs that exceed their limits in one step keep their resources: restart the process"));
         }
         let none = |error| Error::new(Code::Internal, format!("no thread for the run: {error}"));
         self.workers.start(run).map_err(none)
@@ -279,8 +279,8 @@ impl EngineParts {
                 Err(Failure::new(exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")))
             }
             (None, Err(_)) => Err(Failure::new(
-                Error::new(Code::Internal, "the script engine failed in a way that it should not")
-                    .with_help("this is a defect in Rex: please report it"),
+                Error::new(Code::Internal, "the script engine panicked")
+                    .with_help("this is a bug in Rex: please report it"),
             )),
         }
     }
@@ -308,7 +308,7 @@ impl EngineParts {
         } else {
             active.run.budget().check().err().unwrap_or_else(|| {
                 Error::new(Code::Internal, "the run ended without an outcome")
-                    .with_help("this is a defect in Rex: please report it")
+                    .with_help("this is a bug in Rex: please report it")
             })
         };
         Failure::new(error)

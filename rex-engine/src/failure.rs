@@ -181,7 +181,8 @@ fn advice(signature: &str, names: &FunctionNames) -> Option<String> {
         return Some(help.to_owned());
     }
     if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "()") && names.plain(name).is_some() {
-        let help = "`()` is nothing, such as a value that is not there: test for it with `x == ()`, or take a default with `x ?? 0`";
+        let help =
+            "`()` is no value, as for a missing one: test for it with `x == ()`, or take a default with `x ?? 0`";
         return Some(help.to_owned());
     }
     match name.rsplit_once("::") {

@@ -354,7 +354,7 @@ impl PlanProgress {
             }
             None => Err(match self.steps.front() {
                 Some(step) => format!("the plan has {} next", step.named()),
-                None => "the plan has nothing more".to_owned(),
+                None => "the plan has no more calls".to_owned(),
             }),
         }
     }
@@ -378,7 +378,7 @@ impl Bond for PinnedPolicy {
         if lock(&self.state).taken.iter().any(|step| step.action == writes && step.resource == path && says(step)) {
             return Ok(());
         }
-        Err(format!("the plan writes something else to `{}`", path.escape_debug()))
+        Err(format!("the plan writes different contents to `{}`", path.escape_debug()))
     }
 
     fn left(&self) -> Option<String> {

@@ -84,10 +84,10 @@ impl StatementKind {
         let shown = name.escape_debug();
         if RESERVED.contains(&name) {
             let message = format!("`@{shown}` does nothing in this version of Rex");
-            return (message, "remove it: a policy must not promise what is not done".to_owned());
+            return (message, "remove it: it has no effect".to_owned());
         }
         let help = match (self, name) {
-            (Self::Properties, "allow") => "a property lets nothing go: write it in a policy".to_owned(),
+            (Self::Properties, "allow") => "a property permits nothing: write `@allow` in a policy".to_owned(),
             (_, PROVE) => "keep properties in files of their own, and hand those to `rex policy prove`".to_owned(),
             _ => {
                 let known = self.known().into_iter().chain(OF_POLICIES).chain([PROVE]);

@@ -190,7 +190,7 @@ fn case(vocabulary: &Vocabulary, text: &SharedText, node: &YamlNode) -> Result<C
         "allow" => Effect::Allow,
         "deny" => Effect::Deny,
         other => {
-            let message = format!("`{}` is nothing to expect", other.escape_debug());
+            let message = format!("`{}` is not a result to expect", other.escape_debug());
             return Err(fields.wrong(place, message, "`allow` and `deny` are"));
         }
     };
@@ -219,7 +219,7 @@ fn principal(fields: &NodeFields<'_>) -> Result<Principal, Box<Finding>> {
 fn at(fields: &NodeFields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
     let Some(text) = fields.optional_text("at")? else { return Ok(None) };
     Timestamp::parse(&text).map(Some).map_err(|_| {
-        let message = format!("`{}` is no time", text.escape_debug());
+        let message = format!("`{}` is not a time", text.escape_debug());
         fields.wrong(fields.place("at"), message, "one looks like `2026-11-23T12:00:00Z`")
     })
 }

@@ -81,7 +81,7 @@ pub(crate) fn compile(
     let mut ids = HashMap::new();
     let files: Vec<ParsedFile> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
     validate(vocabulary, &files, &mut findings).map_err(|error| {
-        let message = format!("the table of actions makes no schema: {error}");
+        let message = format!("the table of actions is not a valid schema: {error}");
         vec![Finding::new(Severity::Error, &SharedText::name_only("schema"), None, message)]
     })?;
     let lint = LoadChecker::new(vocabulary, &compiled.members);

@@ -19,7 +19,7 @@ use crate::rule::{ConditionNeeds, Rule, Uid};
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum EvalError {
     /// The type of the principal, which no principal has.
-    #[error("`{}` is no type of principal; there are `Agent` and `User`", .0.escape_debug())]
+    #[error("`{}` is not a type of principal; the types are `Agent` and `User`", .0.escape_debug())]
     PrincipalType(String),
     /// An action that is not in the table.
     #[error("the policy knows no action `{0}`")]
@@ -28,7 +28,7 @@ pub(crate) enum EvalError {
     #[error("`{0}` is not an action on a `{1}`")]
     WrongResource(&'static ActionSpec, &'static ResourceSpec),
     /// A name that Cedar does not take as a type.
-    #[error("`{}` is no type", .0.escape_debug())]
+    #[error("`{}` is not a type", .0.escape_debug())]
     InvalidType(String),
     /// A part of the index that is missing.
     #[error("there is no such {0}")]
@@ -282,7 +282,7 @@ pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
     resource.attributes(&mut |known, _| unknown.retain(|name| *name != known));
     let asked = unknown.into_iter().find(|name| error.contains(&format!("`{name}`")));
     asked.map_or(error, |name| {
-        format!("`{name}` of `{}::\"{}\"` could not be found out", resource.spec(), resource.id().escape_debug())
+        format!("`{name}` of `{}::\"{}\"` is unknown", resource.spec(), resource.id().escape_debug())
     })
 }
 
@@ -318,7 +318,7 @@ impl<'p> EvalOutcome<'p> {
                     };
                     match eval_expression(request, entities, &condition.expression) {
                         Ok(EvalResult::Bool(holds)) => Ok(holds),
-                        Ok(_) => Err("the condition is no truth value".to_owned()),
+                        Ok(_) => Err("the condition is not a Boolean".to_owned()),
                         Err(error) => Err(failure(resource, error.to_string())),
                     }
                 }

@@ -18,7 +18,7 @@ pub(crate) const NEVER: &str = "this policy never applies";
 pub(crate) fn warning(mut finding: Finding) -> Finding {
     if finding.message.starts_with("policy is impossible") {
         finding.message = format!("{NEVER}: what it asks for is false for every request");
-        finding.help = Some("look for a condition that contradicts the head, or another condition".to_owned());
+        finding.help = Some("find the condition that contradicts the head, or another condition".to_owned());
     } else if finding.message.starts_with("unable to find an applicable action") {
         finding.message = format!("{NEVER}: no action of its head is on such a resource, or for such a principal");
         finding.help = Some("`docs/actions.md` lists what each action is on".to_owned());

@@ -84,7 +84,7 @@ const ROWS: &[HintRow] = &[
     (
         "invalid token",
         &["\u{201c}", "\u{201d}", "\u{201e}", "\u{2018}", "\u{2019}"],
-        "a text stands in straight double quotes: `\"..\"`",
+        "write text in straight double quotes: `\"..\"`",
     ),
     ("invalid policy condition", &["where", "if", "while", "given"], "a condition is `when { .. }` or `unless { .. }`"),
     ("invalid policy effect", &["allow", "grant", "Permit", "PERMIT"], "did you mean `permit`?"),
@@ -94,7 +94,7 @@ const ROWS: &[HintRow] = &[
     (
         "invalid variable",
         &["null", "None", "nil", "undefined"],
-        "there is no such value: every fact is there, and a text that says nothing is empty, `\"\"`",
+        "there is no null: every fact is present, and a missing text is empty, `\"\"`",
     ),
     ("invalid variable", &["user", "subject", "who", "agent"], "did you mean `principal`?"),
     (
@@ -108,7 +108,7 @@ const ROWS: &[HintRow] = &[
         "attributes are those of the resource: `resource.path`",
     ),
     ("multiple relational operators", &[], "put each comparison in brackets, and join them by `&&` or `||`"),
-    ("division is not supported", &[], "`//` starts a comment, and `/` is no operator: write the number out"),
+    ("division is not supported", &[], "`//` starts a comment, and there is no operator `/`: write the result"),
 ];
 
 const LIKE: &str = "texts are compared by `==`, or by `like` with the wildcard `*`: `resource.path like \"/srv/*\"`, `resource.name like \"*.log\"`";
@@ -120,7 +120,7 @@ pub(crate) fn syntax(mut finding: Finding, vocabulary: &Vocabulary) -> Finding {
     finding.message = plain(&finding.message);
     if let Some(name) = finding.message.strip_prefix("duplicate annotation: @") {
         finding.help = Some(match name {
-            "allow" => "join the words of both, with a blank between: `@allow(\"interpreter processes\")`".to_owned(),
+            "allow" => "join the words of both, separated by a space: `@allow(\"interpreter processes\")`".to_owned(),
             name => format!("keep one `@{name}`"),
         });
         finding.message = format!("a policy has `@{name}` twice");
@@ -172,11 +172,11 @@ fn special(spot: &HintContext<'_>) -> Option<String> {
     }
     if said.starts_with("unexpected token") {
         return match (spot.word(), spot.last_word()) {
-            _ if spot.after().starts_with("/*") => text("a comment starts with `//`, and goes to the end of the line"),
+            _ if spot.after().starts_with("/*") => text("a comment starts with `//` and ends with the line"),
             (";", _) if spot.before().ends_with(';') => text("one `;` too many"),
-            (_, "not" | "NOT") => text("`!` stands for it: `!(..)`, or `unless { .. }`"),
+            (_, "not" | "NOT") => text("use `!`: `!(..)`, or `unless { .. }`"),
             (_, "permit" | "forbid") => text("a policy ends with `;`, and starts with `permit (` or `forbid (`"),
-            (_, "when" | "unless") => text("a condition stands in braces: `when { .. }`"),
+            (_, "when" | "unless") => text("write a condition in braces: `when { .. }`"),
             (":", _) if in_head => Some(format!(
                 "several actions are a list: `action in [{}, {}]`",
                 written(fs::Read::SPEC),
@@ -317,9 +317,9 @@ const TYPES: &[(&str, &str, &str)] = &[
         "Set<String>",
         "of a set, ask `.contains(\"..\")`; of several texts, `[\"a\", \"b\"].contains(..)`",
     ),
-    ("types Long and String", "", "numbers stand without quotes"),
-    ("types String and Long", "", "numbers stand without quotes"),
-    ("expected Long but saw String", "", "numbers stand without quotes, and without a unit"),
+    ("types Long and String", "", "write numbers without quotes"),
+    ("types String and Long", "", "write numbers without quotes"),
+    ("expected Long but saw String", "", "write numbers without quotes, and without a unit"),
     (
         "not compatible",
         "String and fs::Path",

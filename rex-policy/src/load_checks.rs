@@ -180,7 +180,7 @@ impl<'a> LoadChecker<'a> {
             }
             if self.named_by_owner.contains(&*uid.kind) && !self.members.names(&uid) {
                 let message = format!("nothing is in `{}::\"{}\"`", uid.kind, uid.id.escape_debug());
-                let help = "what the entities file does not put in it is not in it, so this applies to nothing";
+                let help = "only the entities file can add members, so this applies to nothing";
                 look.add(None, Severity::Warning, &spelled, message, help);
             }
         }
@@ -246,8 +246,8 @@ fn asked_to_be_known(look: &mut CheckedPolicy<'_>, expr: &Expr, holds: Option<bo
         return;
     }
     let message = match look.permit {
-        true => format!("`has {name}` is false where `{name}` could not be found out, so this would be permitted then"),
-        false => format!("`has {name}` is false where `{name}` could not be found out, so this would not apply then"),
+        true => format!("`has {name}` is false where `{name}` is unknown, so this would be permitted then"),
+        false => format!("`has {name}` is false where `{name}` is unknown, so this would not apply then"),
     };
     let help = format!(
         "leave it out: a request of which `{name}` is unknown is denied; of several types, ask `resource is process::Process`"
@@ -262,14 +262,11 @@ fn allowed_words(look: &mut CheckedPolicy<'_>, policy: &Policy) {
         let known = |(known, _): &(&str, &str)| word == *known || (known.ends_with(':') && word.starts_with(known));
         if !process::ALLOWED.iter().any(known) {
             let known: Vec<_> = process::ALLOWED.iter().map(|(known, _)| format!("`{known}`")).collect();
-            let message = format!("nothing is let go by `{}`", word.escape_debug());
+            let message = format!("`@allow` has no word `{}`", word.escape_debug());
             let parts: Vec<_> = words.split([',', ';', ' ']).filter(|part| !part.is_empty()).collect();
             let help = match word.contains([',', ';']) {
-                true => format!(
-                    "words have a blank between, and nothing else: `@allow(\"{}\")`",
-                    parts.join(" ").escape_debug()
-                ),
-                false => format!("`@allow` takes words, with blanks between: {}", known.join(", ")),
+                true => format!("separate words with spaces only: `@allow(\"{}\")`", parts.join(" ").escape_debug()),
+                false => format!("`@allow` expects words, separated by spaces: {}", known.join(", ")),
             };
             look.add(None, Severity::Warning, word, message, &help);
         }

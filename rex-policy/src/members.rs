@@ -96,15 +96,13 @@ impl Members {
             let mut queue: Vec<&Uid> = parents.iter().collect();
             while let Some(parent) = queue.pop() {
                 if *parent == uid {
-                    let message = format!("`{}` is in itself", uid.id.escape_debug());
+                    let message = format!("`{}` is a member of itself", uid.id.escape_debug());
                     return Err((uid, message));
                 }
                 if seen.insert(parent) {
                     memberships += 1;
                     if memberships > MEMBERSHIPS {
-                        let message = format!(
-                            "with what is in something by way of something else, there are more than {MEMBERSHIPS} memberships"
-                        );
+                        let message = format!("there are more than {MEMBERSHIPS} memberships, indirect ones included");
                         return Err((uid, message));
                     }
                     all.push(parent.clone());
@@ -159,7 +157,7 @@ impl EntitiesReader {
                 let message = format!("a `{}` cannot be put in a `{}`", uid.kind, parent.kind);
                 let help = match &parent_type {
                     Some(kind) => format!("a `{}` can be put in a `{kind}`", uid.kind),
-                    None => format!("a `{}` can be put in nothing", uid.kind),
+                    None => format!("a `{}` cannot be put in anything", uid.kind),
                 };
                 self.error(find(&self.text, &parent.id), message, help);
             }
@@ -184,7 +182,7 @@ impl EntitiesReader {
         self.findings.extend(finding);
         // `find` does not see an id that is written with escapes: that one is deliberate.
         let odd =
-            |what| (format!("the id `{}` holds {what}", visible(&uid.id)), "write the letter that is meant".to_owned());
+            |what| (format!("the id `{}` holds {what}", visible(&uid.id)), "write the intended letter".to_owned());
         if let Some((message, help)) = hidden_in(&uid.id).map(odd).or_else(|| wild_in(uid))
             && let Some(place) = find(&self.text, &uid.id).filter(|_| known)
         {

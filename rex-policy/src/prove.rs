@@ -92,7 +92,7 @@ impl fmt::Display for ProveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Property(rejected) => rejected.fmt(f),
-            Self::Solver(why) => write!(f, "the solver cannot go on: {why}"),
+            Self::Solver(why) => write!(f, "the solver failed: {why}"),
         }
     }
 }

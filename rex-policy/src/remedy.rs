@@ -140,7 +140,8 @@ impl Policy {
                 gathered.forbidden.iter().map(|(id, _)| format!("`{}`", id.escape_debug())).collect();
             names.dedup();
             if names.is_empty() {
-                return "no permit can help: correct what is wrong first, and it is decided again".to_owned();
+                return "the request could not be evaluated: fix the error above, then retry (a permit does not help)"
+                    .to_owned();
             }
             let forbids = if names.len() == 1 { "forbids" } else { "forbid" };
             return format!(

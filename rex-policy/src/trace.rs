@@ -222,7 +222,7 @@ impl<'p> TraceContext<'p> {
                 let (asked, entities) = self.asked().map_err(|error| error.to_string())?;
                 match eval_expression(asked, entities, &clause.expression) {
                     Ok(EvalResult::Bool(holds)) => Ok(holds),
-                    Ok(_) => Err("this is no truth value".to_owned()),
+                    Ok(_) => Err("this is not a Boolean".to_owned()),
                     Err(error) => Err(error.to_string()),
                 }
             })

@@ -91,7 +91,7 @@ fn no_json(text: &str, error: &serde_json::Error) -> String {
     if text.trim().is_empty() {
         return "the body is empty, and not JSON".to_owned();
     }
-    format!("the body is not JSON from line {}, column {} on; `body` holds it as it is", error.line(), error.column())
+    format!("the body is not valid JSON at line {}, column {}; `body` holds it as it is", error.line(), error.column())
 }
 
 fn headers(headers: &HeaderMap) -> Value {
@@ -173,19 +173,19 @@ fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, BodyError> {
 pub(crate) fn wrong(error: &ureq_proto::Error) -> &'static str {
     use ureq_proto::Error as Http;
     match error {
-        Http::UnsupportedVersion => "it answers in a version that Rex does not know",
+        Http::UnsupportedVersion => "its answer has an unknown HTTP version",
         Http::BadHeader(_) => "a header of its answer is malformed",
         Http::HttpParseTooManyHeaders => "its answer has too many headers",
-        Http::HttpParseFail(_) => "its answer is not one of HTTP/1.1",
+        Http::HttpParseFail(_) => "its answer is not HTTP/1.1",
         Http::TooManyContentLengthHeaders | Http::BadContentLengthHeader | Http::ConflictingBodyHeaders => {
-            "its answer says in two ways how long the body is, or in none that makes sense"
+            "its answer gives conflicting or invalid lengths of the body"
         }
         Http::ChunkLenNotAscii | Http::ChunkLenNotANumber | Http::ChunkExpectedCrLf | Http::BodyIsChunked => {
-            "the pieces of the body do not say how long they are"
+            "the chunks of the body have no valid length"
         }
-        Http::NoLocationHeader | Http::BadLocationHeader(_) => "it redirects to nowhere",
-        Http::HeadersWith100 | Http::BadReject100Status(_) => "it says twice that it goes on",
-        _ => "its answer cannot be taken apart",
+        Http::NoLocationHeader | Http::BadLocationHeader(_) => "its redirect has no valid target",
+        Http::HeadersWith100 | Http::BadReject100Status(_) => "it sends a malformed `100 Continue`",
+        _ => "its answer cannot be parsed",
     }
 }
 

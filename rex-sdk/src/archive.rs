@@ -17,7 +17,7 @@ pub(crate) use plan::{ExtractPlan, refused};
 /// length.
 const HEADERS: u64 = rex_core::bounds::ARCHIVE_HEADER_BYTES as u64;
 
-const FOLLOWED: &str = "something follows its end";
+const FOLLOWED: &str = "data follows its end";
 
 /// The type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,9 +159,9 @@ fn damaged(file: &MeteredFile<'_>, error: io::Error) -> Error {
                 _ if why.contains("read entire block") || why.contains("unexpected EOF") => "it ends too early",
                 _ if why == FOLLOWED => FOLLOWED,
                 _ if why.starts_with("the compressed data is damaged") => "the compressed data is damaged",
-                _ => "the header of an entry makes no sense",
+                _ => "the header of an entry is invalid",
             };
-            Error::new(Code::Io, format!("`{path}` is not an archive of tar, or a damaged one: {why}"))
+            Error::new(Code::Io, format!("`{path}` is not a tar archive, or is damaged: {why}"))
         }
     }
 }
@@ -203,7 +203,7 @@ impl<R: Read> Read for ExactReader<R> {
         let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.contents.read(buffer.get_mut(..room).unwrap_or_default())?;
         if count == 0 && room > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was said to be"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than its header says"));
         }
         self.left -= count as u64;
         Ok(count)

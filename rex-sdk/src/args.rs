@@ -35,8 +35,9 @@ impl Args {
             None => BTreeMap::new(),
         };
         if given.len() != required {
-            let message = format!("`{}` takes {required} arguments, {} came", spec.name, given.len());
-            return Err(Error::validation(message).with_help(format!("it is called as `{spec}`")));
+            let plural = if required == 1 { "" } else { "s" };
+            let message = format!("`{}` takes {required} argument{plural}, got {}", spec.name, given.len());
+            return Err(Error::validation(message).with_help(format!("call it as `{spec}`")));
         }
         let mut given = given.into_iter();
         let mut values = Vec::with_capacity(spec.params.len());
@@ -78,7 +79,7 @@ impl Args {
             (ParamForm::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
                 let taken = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
                 let message =
-                    format!("`{}` of `{}` takes {taken}, `{}` came", param.name, spec.name, text.escape_debug());
+                    format!("`{}` of `{}` expects {taken}, got `{}`", param.name, spec.name, text.escape_debug());
                 let error = Error::validation(message);
                 Err(Error { help: did_you_mean(text, words.iter().copied()), ..error })
             }
@@ -86,7 +87,7 @@ impl Args {
             (ParamForm::Age, Value::Int(seconds @ 1..3_600)) => {
                 let message = format!("`{}` of `{}` is {seconds} seconds", param.name, spec.name);
                 Err(Error::validation(message).with_help(format!(
-                    "days are `\"{seconds}d\"`, hours `\"{seconds}h\"`, so many seconds `\"{seconds}s\"`"
+                    "write days as `\"{seconds}d\"`, hours as `\"{seconds}h\"`, seconds as `\"{seconds}s\"`"
                 )))
             }
             _ => Ok(()),
@@ -106,7 +107,7 @@ impl Args {
     }
 
     fn wrong(&self, name: &str) -> Error {
-        Error::new(rex_core::Code::Internal, format!("the operation has no such parameter `{name}`"))
+        Error::new(rex_core::Code::Internal, format!("the operation has no parameter `{name}`"))
     }
 
     /// Returns a path.
@@ -281,8 +282,10 @@ impl Args {
 }
 
 fn mismatch(spec: &OpSpec, name: &str, kind: ParamKind, value: &Value) -> Error {
+    let article = if kind == ParamKind::Int { "an" } else { "a" };
     let unlikely = |kind: &str, why: &str, help: &str| {
-        let message = format!("`{name}` of `{}` takes a {kind}, {} came, which {why}", spec.name, shown(value));
+        let message =
+            format!("`{name}` of `{}` expects {article} {kind}, got {}, which {why}", spec.name, shown(value));
         Error::validation(message).with_help(help)
     };
     let (why, help) = match (kind, value) {
@@ -293,11 +296,11 @@ fn mismatch(spec: &OpSpec, name: &str, kind: ParamKind, value: &Value) -> Error 
             (why, Some(("seconds since the epoch", units::MOMENTS)))
         }
         (ParamKind::Moment, Value::Int(1..MANY_SECONDS)) => {
-            let help = "seconds before now are below 0: `-3600` or `\"-1h\"` is an hour ago";
+            let help = "a negative number is seconds before now: `-3600` or `\"-1h\"` is an hour ago";
             return unlikely("time", "is in 1970 or soon after", help);
         }
         (ParamKind::Duration, Value::Int(MANY_SECONDS..)) => {
-            let help = "a time is made a duration by `sys::time().epoch - then`; so long ago is also `\"7d\"`";
+            let help = "convert a time to a duration by `sys::time().epoch - then`; an age is also `\"7d\"`";
             return unlikely("duration", "is more than 30 years: it looks like a time", help);
         }
         (ParamKind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
@@ -307,20 +310,23 @@ fn mismatch(spec: &OpSpec, name: &str, kind: ParamKind, value: &Value) -> Error 
     };
     let kind = kind.as_str();
     if let (Some(why), Value::Text(text)) = (&why, value) {
-        let message = format!("`{name}` of `{}` takes a {kind}, `{}` came: {why}", spec.name, text.escape_debug());
+        let message =
+            format!("`{name}` of `{}` expects {article} {kind}, got `{}`: {why}", spec.name, text.escape_debug());
         let (unit, forms) = help.unwrap_or_default();
         return Error::validation(message).with_help(format!("write a number of {unit}, or text such as {forms}"));
     }
-    let came = match value {
+    let got = match value {
         Value::Int(_) => shown(value),
-        other if other.kind() == kind.split(' ').next().unwrap_or_default() => format!("another {}", other.kind()),
+        other if other.kind() == kind.split(' ').next().unwrap_or_default() => {
+            format!("a {} of other values", other.kind())
+        }
         other => other.kind().to_owned(),
     };
     let help = match help {
         Some((unit, forms)) => format!("write a number of {unit}, or text such as {forms}"),
-        None => format!("it is called as `{spec}`"),
+        None => format!("call it as `{spec}`"),
     };
-    Error::validation(format!("`{name}` of `{}` takes a {kind}, {came} came", spec.name)).with_help(help)
+    Error::validation(format!("`{name}` of `{}` expects {article} {kind}, got {got}", spec.name)).with_help(help)
 }
 
 fn shown(value: &Value) -> String {
@@ -370,19 +376,31 @@ mod tests {
             Args::bind(spec, &AbsPath::root(), given).unwrap_err()
         };
         for (operation, option, value, message, help) in [
-            ("fs::find", "older_than", "7x".into(), "takes a duration, `7x` came: `x` is not one of the units", "`7d`"),
-            ("fs::find", "older_than", "7".into(), "takes a duration, `7` came: it has no unit", "a number of seconds"),
-            ("fs::find", "newer_than", Value::Int(-1), "takes a duration, the integer -1 came", "a number of seconds"),
-            ("fs::find", "newer_than", Value::Float(f64::NAN), "takes a duration, float came", "`30s`"),
+            (
+                "fs::find",
+                "older_than",
+                "7x".into(),
+                "expects a duration, got `7x`: `x` is not one of the units",
+                "`7d`",
+            ),
+            (
+                "fs::find",
+                "older_than",
+                "7".into(),
+                "expects a duration, got `7`: it has no unit",
+                "a number of seconds",
+            ),
+            ("fs::find", "newer_than", Value::Int(-1), "expects a duration, got the integer -1", "a number of seconds"),
+            ("fs::find", "newer_than", Value::Float(f64::NAN), "expects a duration, got float", "`30s`"),
             (
                 "service::logs",
                 "since",
                 "1h".into(),
-                "takes a time, `1h` came: it is neither a time in UTC nor so long before now",
+                "expects a time, got `1h`: it is neither a time in UTC nor a time before now",
                 "`-1h`",
             ),
-            ("fs::find", "min_size", "10m".into(), "takes a size, `10m` came: `m` is not one of the units", "`10M`"),
-            ("fs::find", "max_size", Value::Bool(true), "takes a size, bool came", "a number of bytes"),
+            ("fs::find", "min_size", "10m".into(), "expects a size, got `10m`: `m` is not one of the units", "`10M`"),
+            ("fs::find", "max_size", Value::Bool(true), "expects a size, got bool", "a number of bytes"),
         ] {
             let error = refused(operation, option, value);
             assert_eq!(error.message, format!("`{option}` of `{operation}` {message}"));

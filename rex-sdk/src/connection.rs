@@ -92,7 +92,7 @@ impl<'r> OpenConnection<'r> {
             self.run.budget().check().map_err(io::Error::other)?;
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "it takes longer than was given"));
+                return Err(io::Error::new(ErrorKind::TimedOut, "it exceeds the timeout"));
             }
             if self.stream.ready(write, left.min(SLICE))? {
                 return Ok(());
@@ -106,7 +106,7 @@ impl Read for OpenConnection<'_> {
         loop {
             // Also if there is always something to read.
             if self.deadline <= Instant::now() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "it takes longer than was given"));
+                return Err(io::Error::new(ErrorKind::TimedOut, "it exceeds the timeout"));
             }
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(false)?,
@@ -147,8 +147,8 @@ pub(crate) fn failed(host: &RemoteHost, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) if error.kind() == ErrorKind::TimedOut => {
-            Error::new(Code::LimitExceeded, format!("`{name}`: it takes longer than was given"))
-                .with_help("the option `timeout` gives more seconds")
+            Error::new(Code::LimitExceeded, format!("`{name}`: it exceeds the timeout"))
+                .with_help("raise the option `timeout`")
         }
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Error::new(Code::Io, format!("`{name}` ended the connection too early"))

@@ -32,8 +32,8 @@ impl EntryCursor {
         match &self.0 {
             Some(at) if at == top || !at.is_in(top) => {
                 let (at, top) = (at.as_str().escape_debug(), top.as_str().escape_debug());
-                Err(Error::validation(format!("`after` is `{at}`, which does not lie below `{top}`"))
-                    .with_help("it takes what `next` of an earlier call with the same `path` says"))
+                Err(Error::validation(format!("`after` is `{at}`, which is not below `{top}`"))
+                    .with_help("pass the `next` of an earlier call with the same `path`"))
             }
             _ => Ok(()),
         }

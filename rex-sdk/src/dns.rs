@@ -29,8 +29,8 @@ pub(crate) use rex_core::net::RECORDS as TYPES;
 
 /// Returns a query for the records of one type.
 pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
-    let no_name = |_| io::Error::other("it is no name of the domain name system");
-    let kind: RecordType = record.parse().map_err(|_| io::Error::other("there is no such type of records"))?;
+    let no_name = |_| io::Error::other("it is not a valid DNS name");
+    let kind: RecordType = record.parse().map_err(|_| io::Error::other("there is no such record type"))?;
     let mut name = match host.address() {
         Some(address) => Name::from(address),
         None => Name::from_ascii(host.name()).map_err(no_name)?,
@@ -79,8 +79,7 @@ pub(crate) fn is_cut(answer: &[u8]) -> bool {
 /// Returns the records of an answer, of the requested type. If the name is an alias, they are those of its target.
 pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<Vec<DnsRecord>, Error> {
     let name = host.name();
-    let broken =
-        |_| Error::new(Code::Io, format!("`{name}`: what the name server sent is no answer, or a damaged one"));
+    let broken = |_| Error::new(Code::Io, format!("`{name}`: what the name server sent is not a valid answer"));
     let message = Message::from_vec(answer).map_err(broken)?;
     match message.metadata.response_code {
         ResponseCode::NoError => {}
@@ -99,10 +98,10 @@ pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<
 /// Describes why a name server has no answer; RFC 1035, section 4.1.1.
 fn refusal(code: ResponseCode) -> String {
     match code {
-        ResponseCode::ServFail => "failed to find out (SERVFAIL)".to_owned(),
+        ResponseCode::ServFail => "failed (SERVFAIL)".to_owned(),
         ResponseCode::Refused => "refuses to answer (REFUSED)".to_owned(),
-        ResponseCode::FormErr => "does not understand the question (FORMERR)".to_owned(),
-        ResponseCode::NotImp => "does not answer such questions (NOTIMP)".to_owned(),
+        ResponseCode::FormErr => "does not understand the query (FORMERR)".to_owned(),
+        ResponseCode::NotImp => "does not support this query (NOTIMP)".to_owned(),
         other => format!("has no answer (code {})", u16::from(other)),
     }
 }

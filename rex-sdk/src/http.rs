@@ -165,7 +165,7 @@ fn both(url: Url, site: Option<&str>) -> Result<Vec<Url>, Error> {
 /// Returns the URL of the named site, if there is one.
 fn named(url: &Url, site: Option<&str>) -> Result<Option<Url>, Error> {
     let Some(site) = site else { return Ok(None) };
-    let wrong = || Error::validation(format!("`{}` is no site for the header `Host`", site.escape_debug()));
+    let wrong = || Error::validation(format!("`{}` is not a site for the header `Host`", site.escape_debug()));
     if site.is_empty() || site.contains(['/', '?', '#', '@', '\\']) {
         return Err(wrong());
     }
@@ -180,7 +180,7 @@ fn headers_and_site(args: &Args) -> Result<(HeaderMap, Option<String>), Error> {
     match (args.text_option("host")?, site) {
         (Some(_), Some(_)) => {
             let error = Error::validation("both the option `host` and the header `Host` name a site");
-            Err(error.with_help("one of them is enough"))
+            Err(error.with_help("use only one of them"))
         }
         (given, header) => Ok((headers, given.map(str::to_owned).or(header))),
     }
@@ -189,7 +189,7 @@ fn headers_and_site(args: &Args) -> Result<(HeaderMap, Option<String>), Error> {
 fn address(text: &str) -> Result<RemoteHost, Error> {
     crate::url::host(text).ok().filter(|host| host.address().is_some()).ok_or_else(|| {
         let shown: String = text.chars().take(200).collect();
-        Error::validation(format!("`{}` is no address to connect to", shown.escape_debug()))
+        Error::validation(format!("`{}` is not an address to connect to", shown.escape_debug()))
             .with_help("as `127.0.0.1` or `2001:db8::1`; the port is that of the URL")
     })
 }
@@ -197,14 +197,15 @@ fn address(text: &str) -> Result<RemoteHost, Error> {
 fn headers(args: &Args) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for (name, value) in args.text_map("headers")? {
-        let wrong = |why: &str| Error::validation(format!("`{}` is no header to send: {why}", name.escape_debug()));
-        let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("that is not the name of one"))?;
+        let wrong =
+            |why: &str| Error::validation(format!("the header `{}` cannot be sent: {why}", name.escape_debug()));
+        let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("its name is invalid"))?;
         if FRAMING.contains(&known) {
             return Err(wrong("Rex sets it"));
         }
-        let value = HeaderValue::from_str(value).map_err(|_| wrong("its value holds what no header can"))?;
+        let value = HeaderValue::from_str(value).map_err(|_| wrong("its value contains an invalid character"))?;
         if headers.insert(known, value).is_some() {
-            return Err(wrong("it is there twice"));
+            return Err(wrong("it is given twice"));
         }
     }
     headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("rex/", env!("CARGO_PKG_VERSION"))));
@@ -309,7 +310,7 @@ impl HttpRequest {
         if [Method::POST, Method::PUT].contains(&self.method) {
             request = request.header(CONTENT_LENGTH, self.body.len());
         }
-        let request = request.body(()).map_err(|_| Error::validation("the request holds what HTTP cannot say"))?;
+        let request = request.body(()).map_err(|_| Error::validation("the request is not valid HTTP"))?;
         let mut wire = HttpWire { stream, host, input: Vec::new(), block: vec![0; BLOCK], ended: false };
         let mut call = Call::new(request).map_err(broken)?.proceed();
         // Room for all headers within the limits of arguments; larger headers are an error.
@@ -387,7 +388,7 @@ impl HttpRequest {
 
     fn broken(&self, error: ureq_proto::Error) -> Error {
         let why = wrong(&error);
-        Error::new(Code::Io, format!("`{}` does not speak HTTP as it should: {why}", self.url.host().name()))
+        Error::new(Code::Io, format!("`{}` violates HTTP: {why}", self.url.host().name()))
     }
 }
 

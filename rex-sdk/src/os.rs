@@ -328,7 +328,7 @@ pub(crate) const SAME_FILE: &str = "both names are of the same file already (har
 /// The start of the message if the operating system does not permit an act to the user of the run.
 pub(crate) const NOT_LET: &str = "the operating system does not let Rex act on";
 /// The end of the message if something changed after it was inspected.
-pub(crate) const CHANGED: &str = "something else took its place meanwhile";
+pub(crate) const CHANGED: &str = "something else replaced it meanwhile";
 
 fn names(units: &[Unit]) -> String {
     units.iter().map(Unit::name).collect::<Vec<_>>().join(", ")
@@ -353,7 +353,7 @@ pub enum OsError {
     #[error("the unit's own name is `{}`", .0.name())]
     Alias(Unit),
     /// The act does not apply to this type.
-    #[error("it is a {}, which this is not done to", .0.as_str())]
+    #[error("it is a {}, which this operation does not support", .0.as_str())]
     WrongKind(EntryKind),
     /// The file has several names, and the operator forbids such files (`deny_hard_links`).
     #[error("it has {0} names (hard links), and the operator allows only one")]
@@ -409,17 +409,17 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
         ErrorKind::NotFound => Error::new(Code::NotFound, format!("`{id}` does not exist")),
         ErrorKind::AlreadyExists => Error::new(Code::AlreadyExists, format!("`{id}` exists already")),
         ErrorKind::NotADirectory => {
-            Error::new(Code::Unsupported, format!("`{id}` is not a directory, or lies in something that is none"))
+            Error::new(Code::Unsupported, format!("`{id}` is not a directory, or something in its path is not"))
         }
         ErrorKind::IsADirectory => Error::new(Code::Unsupported, format!("`{id}` is a directory")),
         ErrorKind::FileTooLarge => {
-            Error::new(Code::LimitExceeded, format!("`{id}` would be larger than a file may be"))
+            Error::new(Code::LimitExceeded, format!("`{id}` would exceed the size limit for a file"))
                 .with_help("the limit `written_bytes` of the run bounds each file, as the file system does")
         }
         ErrorKind::DirectoryNotEmpty => Error::new(Code::Io, format!("`{id}` is not empty")),
         ErrorKind::PermissionDenied => {
             Error::new(Code::Io, format!("{NOT_LET} `{id}`"))
-                .with_help("the policy permits it; the user that Rex runs as may not, or the place was not there yet when a confined run began")
+                .with_help("the policy permits it, but the user that Rex runs as may not do it, or the path did not exist when a confined run began")
         }
         kind => match error.downcast::<Error>() {
             Ok(inner) => inner,

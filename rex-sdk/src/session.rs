@@ -99,8 +99,8 @@ impl<'r> Session<'r> {
         let bound = self.demand_plannable(operation).and(bound);
         let result = bound.as_ref().map_err(Clone::clone).and_then(|args| {
             catch_unwind(AssertUnwindSafe(|| work(&session, args))).unwrap_or_else(|_| {
-                Err(Error::new(Code::Internal, format!("`{}` failed in a way that it should not", spec.name))
-                    .with_help("this is a defect in Rex: please report it"))
+                Err(Error::new(Code::Internal, format!("`{}` panicked", spec.name))
+                    .with_help("this is a bug in Rex: please report it"))
             })
         });
         let result = session.advised(spec, bound.ok().as_ref(), result);
@@ -126,7 +126,7 @@ impl<'r> Session<'r> {
         if !self.os.is_planned() || only_reads || operation.can_be_planned() {
             return Ok(());
         }
-        let message = format!("`{}` cannot be planned: it may do what it does at once", spec.name);
+        let message = format!("`{}` cannot be planned: it may act at once", spec.name);
         Err(Error::new(Code::Unsupported, message)
             .with_help("an operation that acts through `Session::os` alone says so by `Operation::can_be_planned`"))
     }
@@ -184,7 +184,7 @@ impl<'r> Session<'r> {
                 Err(Err(error)) => return Err(error.into_error(&resource)),
             }
         }
-        Err(Error::new(Code::Io, format!("`{}` keeps changing where it leads", resource.id().escape_debug())))
+        Err(Error::new(Code::Io, format!("the target of `{}` keeps changing", resource.id().escape_debug())))
     }
 
     /// Opens a file for reading. The bytes read count toward the budget.

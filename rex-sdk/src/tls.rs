@@ -86,7 +86,7 @@ pub(crate) fn secure<'r>(
         connection.complete_io(&mut line).map_err(|error| match checker.verdict() {
             Some(why) if !checker.takes_any => {
                 Error::new(Code::Io, format!("the certificate of `{}` is not trusted: {why}", name.name()))
-                    .with_help("`net::tls_certificate` tells all of it, and takes it whatever is wrong with it")
+                    .with_help("`net::tls_certificate` shows all of it, trusted or not")
             }
             _ => failed(name, error),
         })?;
@@ -99,10 +99,10 @@ pub(crate) fn wrong(error: &io::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
     Some(match error.get_ref()?.downcast_ref::<Tls>()? {
         Tls::InvalidMessage(_) | Tls::InappropriateMessage { .. } => "it does not speak TLS on this port",
-        Tls::InappropriateHandshakeMessage { .. } | Tls::PeerMisbehaved(_) => "it does not speak TLS as it should",
+        Tls::InappropriateHandshakeMessage { .. } | Tls::PeerMisbehaved(_) => "it violates TLS",
         Tls::PeerIncompatible(_) => "it has no version of TLS and no cipher in common with Rex",
-        Tls::AlertReceived(_) => "it refused the connection by an alert of TLS",
-        Tls::DecryptError | Tls::PeerSentOversizedRecord => "what it sent by TLS is damaged",
+        Tls::AlertReceived(_) => "it refused the connection with a TLS alert",
+        Tls::DecryptError | Tls::PeerSentOversizedRecord => "its TLS data is damaged",
         Tls::NoCertificatesPresented => "it shows no certificate",
         Tls::InvalidCertificate(error) => plain(error),
         _ => "TLS failed",
@@ -146,8 +146,7 @@ fn plain(error: &CertificateError) -> &'static str {
             "it is issued for another name"
         }
         CertificateError::UnknownIssuer => {
-            "this machine trusts nobody who vouches for it; its authority is unknown here, or the server does not send the \
-             certificates in between"
+            "this machine does not trust its issuer, or the server does not send the intermediate certificates"
         }
         CertificateError::Revoked => "it was revoked",
         CertificateError::BadSignature => "its signature is wrong",
@@ -155,13 +154,13 @@ fn plain(error: &CertificateError) -> &'static str {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for a server",
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "it is signed in a way that is not accepted"
+            "its signature algorithm is not accepted"
         }
         CertificateError::UnhandledCriticalExtension => "it has a critical extension that Rex does not know",
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "it is the certificate of an authority, and not one of a server"
         }
-        _ => "it does not hold up to the check",
+        _ => "it failed the check",
     }
 }
 

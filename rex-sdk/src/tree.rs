@@ -53,7 +53,7 @@ pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, E
                 EntryKind::Directory => todo.push((path, depth + 1, false)),
                 EntryKind::Unknown => {
                     let path = path.as_str().escape_debug();
-                    return Err(Error::new(Code::Io, format!("what `{path}` is could not be found out")));
+                    return Err(Error::new(Code::Io, format!("the type of `{path}` could not be read")));
                 }
                 kind => found.push((path, kind)),
             }
@@ -70,8 +70,9 @@ pub(crate) fn demand_one_file_system(session: &Session<'_>, all: &[(AbsPath, Ent
         let device = session.act(fs::Stat {}, path.clone(), stat)?.device;
         if *here.get_or_insert(device) != device {
             let message = format!("`{}` is on another file system; nothing was removed", path.as_str().escape_debug());
-            return Err(Error::new(Code::Unsupported, message)
-                .with_help("unmount it first, or remove what else is there by itself"));
+            return Err(
+                Error::new(Code::Unsupported, message).with_help("unmount it first, or remove the rest separately")
+            );
         }
     }
     Ok(())

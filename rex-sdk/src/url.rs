@@ -69,10 +69,10 @@ fn plain(error: ::url::ParseError) -> &'static str {
     use ::url::ParseError as Bad;
     match error {
         Bad::EmptyHost => "it has no host",
-        Bad::IdnaError => "its host is no name in any alphabet",
-        Bad::InvalidPort => "its port is none: there are 1 to 65535",
+        Bad::IdnaError => "its host is not a valid name",
+        Bad::InvalidPort => "its port is invalid: ports are 1 to 65535",
         Bad::InvalidIpv4Address | Bad::InvalidIpv6Address => "its host is not an address, though it looks like one",
-        Bad::InvalidDomainCharacter => "its host holds a character that no name has",
+        Bad::InvalidDomainCharacter => "its host contains an invalid character",
         Bad::RelativeUrlWithoutBase => "it does not begin with `http://` or `https://`",
         Bad::Overflow => "it is too long",
         _ => "it is not well formed",

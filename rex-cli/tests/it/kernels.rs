@@ -172,7 +172,7 @@ fn check_older(version: u8, holders: &[&str]) {
     let said = String::from_utf8(older.rex(&["doctor"]).stdout).unwrap();
     assert!(said.contains(&format!("files       ok       Landlock, version {version}\n")), "{said}");
     assert!(
-        said.contains("seccomp: no call of the worker cuts a file") && said.contains("Runs are confined"),
+        said.contains("seccomp: no call of the worker truncates a file") && said.contains("Runs are confined"),
         "{said}"
     );
 }

@@ -198,8 +198,8 @@ fn what_cannot_be_told_is_not_decided() {
         r#"@id("etc") @prove("never") forbid (principal, action, resource in fs::Path::"/etc");
            @id("ceiling") @prove("at-most") permit (principal, action, resource in fs::Path::"/srv");"#,
         expect![[r#"
-            ceiling: undecided: fs::read by agent and 1 more: policy `odd` cannot be told to a solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
-            etc: undecided: fs::read by agent and 1 more: policy `odd` cannot be told to a solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
+            ceiling: undecided: fs::read by agent and 1 more: policy `odd` cannot be encoded for the solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
+            etc: undecided: fs::read by agent and 1 more: policy `odd` cannot be encoded for the solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
         "#]],
     );
 }

@@ -35,7 +35,7 @@ pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Resul
     let short = kind == Unit::SPEC && id.strip_suffix(".service") == Some(written);
     if id != written && !short {
         let message = format!("no request has the `{kind}` `{}`", written.escape_debug());
-        let help = format!("did you mean `{}`? a request has names in one spelling", id.escape_debug());
+        let help = format!("did you mean `{}`? requests have names in canonical form", id.escape_debug());
         return Err(RequestError { message, help: Some(help) });
     }
     check_attributes(resource)

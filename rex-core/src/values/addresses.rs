@@ -152,7 +152,7 @@ fn url_meant(text: &str) -> Option<String> {
 
 /// A URL in its one spelling.
 pub static URL: TextForm = TextForm {
-    doc: "a URL in its one spelling, with scheme, host and path, and without a fragment and the port of the scheme: `https://example.com/`",
+    doc: "a URL in canonical form, with scheme, host and path, and without a fragment and the port of the scheme: `https://example.com/`",
     has: |text| Url::parse(text).is_ok_and(|url| url.as_str() == text),
     meant: url_meant,
     machine: machine!(

@@ -44,7 +44,7 @@ fn decode(text: &str) -> PureResult<Blob> {
 
 fn decode_text(text: &str) -> PureResult<String> {
     String::from_utf8(decode(text)?)
-        .map_err(|_| fail_with("what the Base64 stands for is not UTF-8", "`base64::decode` gives its bytes"))
+        .map_err(|_| fail_with("the decoded Base64 is not UTF-8", "`base64::decode` gives its bytes"))
 }
 
 #[cfg(test)]
@@ -69,6 +69,6 @@ mod tests {
             "base64::decode(\"Zg=!\")",
             "VALIDATION_EXCEPTION: the text is not Base64: `Invalid symbol 61, offset 2.`",
         );
-        check_fails("base64::decode_text(\"/w==\")", "VALIDATION_EXCEPTION: what the Base64 stands for is not UTF-8");
+        check_fails("base64::decode_text(\"/w==\")", "VALIDATION_EXCEPTION: the decoded Base64 is not UTF-8");
     }
 }

@@ -99,7 +99,7 @@ fn decode(text: &str) -> PureResult<String> {
         return Err(fail_with(message, "a percent sign itself is `%25`"));
     }
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| fail("what the text stands for is not UTF-8"))
+    decoded.map(Into::into).map_err(|_| fail("the decoded text is not UTF-8"))
 }
 
 fn query<'a>(params: impl Iterator<Item = PureResult<(String, &'a Dynamic)>>) -> PureResult<String> {
@@ -207,7 +207,7 @@ mod tests {
                 &format!("VALIDATION_EXCEPTION: `{shown}` is not a code of two hexadecimal digits"),
             );
         }
-        check_fails("url::decode(`%ff`)", "VALIDATION_EXCEPTION: what the text stands for is not UTF-8");
+        check_fails("url::decode(`%ff`)", "VALIDATION_EXCEPTION: the decoded text is not UTF-8");
         let limit = "LIMIT_EXCEEDED_EXCEPTION: the result would take more than 67108864 bytes";
         assert_eq!(thrown(run_with(&"é".repeat(12 << 20), "url::encode(text)")), limit);
         assert_eq!(thrown(run_with(&"é".repeat(1 << 20), "let a = []; a.pad(20, text); url::query(#{a: a})")), limit);

@@ -65,7 +65,7 @@ impl CallableFunctions<'_> {
             return Some(comparer_error());
         }
         let Some(counts) = self.names.plain(name) else {
-            let called = self.names.alias(name).map(|spec| format!("`{name}` is a function and no method: `{spec}`"));
+            let called = self.names.alias(name).map(|spec| format!("`{name}` is a function, not a method: `{spec}`"));
             let error = Error::new(Code::Script, format!("there is no method {}", quoted(name)));
             let own: Vec<_> = self.own.keys().map(String::as_str).collect();
             return Some(Error { help: called.or_else(|| self.names.method(name, &own)), ..error });
@@ -161,7 +161,7 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), CallMistakes> {
     if args.len() < required.len() || args.len() > most {
         let plural = if required.len() == 1 { "argument" } else { "arguments" };
         let message = format!("`{}` takes {} {plural}, got {}", spec.name, required.len(), args.len());
-        let error = Error::validation(message).with_help(format!("it is called as `{spec}`"));
+        let error = Error::validation(message).with_help(format!("call it as `{spec}`"));
         return Err(vec![(Position::NONE, error)]);
     }
     let mut mistakes = Vec::new();

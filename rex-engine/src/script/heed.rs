@@ -63,10 +63,9 @@ impl ResultUses {
     pub(crate) fn unheeded(&self, operation: &str, place: ScriptPlace, answer: &Value) -> Option<Error> {
         let is_dropped = self.dropped.contains(&place);
         let (failed, help) = match answer {
-            Value::Bool(false) if is_dropped => (
-                format!("`{operation}` returned false"),
-                "the script goes on as if it had not: look at the result".to_owned(),
-            ),
+            Value::Bool(false) if is_dropped => {
+                (format!("`{operation}` returned false"), "the script ignores that: check the result".to_owned())
+            }
             Value::Map(map) => {
                 let has = |field: &&'static str| map.contains_key(*field);
                 let told = |telling: &&FailableResult| telling.fields.iter().all(has) && telling.others.iter().any(has);
@@ -75,7 +74,7 @@ impl ResultUses {
                 let is_blind = is_dropped || names(telling.others) && !names(telling.fields);
                 let failed = (telling.failed)(answer).filter(|_| is_blind)?;
                 let field = telling.fields.first()?;
-                (failed, format!("the script goes on as if it had not: look at `{field}` of the result"))
+                (failed, format!("the script ignores that: check `{field}` of the result"))
             }
             _ => return None,
         };

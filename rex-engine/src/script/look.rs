@@ -383,7 +383,7 @@ impl ScriptCheck {
             return call.args.iter().for_each(|value| self.condition(value, calls));
         }
         if let Some(spec) = called(call, calls.names).filter(|spec| spec.returns.kind != "bool") {
-            let message = format!("`{}` returns {} and neither true nor false", spec.name, spec.returns.kind);
+            let message = format!("`{}` returns {}, not true or false", spec.name, spec.returns.kind);
             let help =
                 "an operation that fails is caught: `try { ..; } catch (e) { .. }`; `rex ops` tells what it returns";
             self.mistake(place(*position), Error::new(Code::Script, message).with_help(help));

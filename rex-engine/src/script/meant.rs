@@ -272,7 +272,7 @@ const ERROR: &[&str] =
     &["action", "code", "column", "help", "line", "message", "operation", "policies", "reason", "resource", "via"];
 
 fn no_key(word: &str) -> Error {
-    let message = format!("a caught error is a map, and {} is no field of it", quoted(word));
+    let message = format!("a caught error is a map without a field {}", quoted(word));
     Error::new(Code::Script, message).with_help("its text is `e.message`, its code `e.code`: `e.message.contains(..)`")
 }
 
@@ -339,7 +339,9 @@ fn no_path(what: &str, word: &str) -> Option<Error> {
     }
     if word.contains('*') {
         let help = "patterns are for `fs::find(dir, #{name: \"*.log\"})`; the end of a text is asked for by `.ends_with(\".log\")`";
-        return Some(Error::new(Code::Script, format!("`==` knows no pattern: {}", quoted(word))).with_help(help));
+        return Some(
+            Error::new(Code::Script, format!("`==` does not match patterns: {}", quoted(word))).with_help(help),
+        );
     }
     let help = format!("it begins with `/`: to ask about its end, `.ends_with({:?})`", format!("/{word}"));
     Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
@@ -457,7 +459,7 @@ pub(super) fn warnings(ast: &AST, parts: &[ScriptPart<'_>]) -> Vec<(Position, Er
         if let Some(position) = fraction(call, &quotients) {
             let error = Error::new(
                 Code::Script,
-                "of two integers, `a / b` drops the rest, so that `5 / 10` is 0, which is no fraction",
+                "of two integers, `a / b` drops the rest, so that `5 / 10` is 0, not a fraction",
             );
             found
                 .push((position, error.with_help("with a point, the rest is kept: `1.0 * a / b`, `a.to_float() / b`")));

@@ -146,13 +146,13 @@ impl FunctionNames {
     pub(crate) fn calls(&self, namespace: &str, name: &str) -> Option<String> {
         let full = format!("{namespace}::{name}");
         if let Some(spec) = self.operation(&full) {
-            return Some(format!("it is called as `{spec}`"));
+            return Some(format!("call it as `{spec}`"));
         }
         let docs = DOCS
             .iter()
             .filter(|(signature, _)| signature.strip_prefix(full.as_str()).is_some_and(|rest| rest.starts_with('(')));
         let calls: Vec<_> = docs.map(|(signature, _)| format!("`{signature}`")).collect();
-        (!calls.is_empty()).then(|| format!("it is called as {}", calls.join(", ")))
+        (!calls.is_empty()).then(|| format!("call it as {}", calls.join(", ")))
     }
 }
 

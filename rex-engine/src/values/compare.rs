@@ -139,7 +139,7 @@ fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Err
             "take the numbers out first: `human::parse_duration(\"10ms\")`, `human::parse_bytes(\"10M\")`, or part by part with `split` and `parse_int`".to_owned(),
         ),
         None if is_placeholder_for(&one, &other) || is_placeholder_for(&other, &one) => (
-            "one of them is no number",
+            "one of them is not a number",
             format!("leave such values out first: `if a != \"\" && parse_float(a) {operator} 5.0 {{ .. }}`"),
         ),
         None => return None,
@@ -266,7 +266,7 @@ fn mismatch(operator: &str, one: &Dynamic, other: &Dynamic) -> Error {
     } else if one.is_unit() || other.is_unit() {
         "`()` is nothing, and has no order: test for it first, with `x == ()`, or take a default, with `x ?? 0`"
     } else if super::kind(one) == super::kind(other) {
-        "these can be told apart with `==` alone, or not at all: compare a field of them"
+        "these can only be compared with `==`, or not at all: compare a field of them"
     } else {
         "compare values of one kind; `x.to_string()` makes a text of any value"
     };

@@ -27,14 +27,14 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     copies(module);
     lacking(module);
     module.set_iter_result(TypeId::of::<ImmutableString>(), |_| {
-        no_list("a text is no list", "its lines are `text.split(\"\\n\")`, its characters `text.chars()`")
+        no_list("a text is not a list", "its lines are `text.split(\"\\n\")`, its characters `text.chars()`")
     });
     module.set_iter_result(TypeId::of::<Map>(), |value| {
         let help = value.read_lock::<Map>().map_or_else(String::new, |map| match lists_of(&map).as_slice() {
             [] => "its keys are `m.keys()`, its values `m.values()`".to_owned(),
             lists => format!("its list is `.{}`", lists.join("` or `.")),
         });
-        no_list("a map is no list", &help)
+        no_list("a map is not a list", &help)
     });
     #[expect(deprecated, reason = "the callback is not deprecated: Rhai marks it so because it may change")]
     engine.on_missing_function(|name, args, is_method, mut context| {
@@ -62,7 +62,7 @@ fn no_list(message: &str, help: &str) -> Box<dyn Iterator<Item = RhaiResult<Dyna
 fn list_error(map: &Map, name: &str) -> Option<Error> {
     let lists = lists_of(map);
     let first = lists.first()?;
-    let message = format!("`{name}` is asked of a result, which is a map and no list");
+    let message = format!("`{name}` is called on a result, which is a map, not a list");
     Some(
         Error::new(Code::Script, message)
             .with_help(format!("its list is `.{}`, as in `result.{first}.{name}(..)`", lists.join("` or `."))),

@@ -163,8 +163,8 @@ fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Rhai
             "`parse_int(text)` makes a number of a text; an argument that is a number is given as `--arg name:=80`"
         }
         "int" | "float" if has("text") => "`x.to_string()` makes a text of a number; a case without quotes is a number",
-        "map" => "ask about a field of the map, as in `switch result.state { .. }`",
-        _ => "ask about a value of the kind of the cases",
+        "map" => "switch on a field of the map, as in `switch result.state { .. }`",
+        _ => "switch on a value of the same kind as the cases",
     };
     Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
 }

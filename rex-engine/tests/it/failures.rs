@@ -110,7 +110,7 @@ fn what_rhai_finds_is_a_script_error_with_its_place() {
 fn wrong_calls_say_how_it_is_called() {
     for (script, message) in [
         ("fs::read()", "`fs::read` takes 1 argument, got 0"),
-        ("read(1)", "`path` of `fs::read` takes a path, the integer 1 came"),
+        ("read(1)", "`path` of `fs::read` expects a path, got the integer 1"),
         ("read(\"/a\", #{x: 1})", "`fs::read` has no option `x`"),
         ("read(\"/a\", \"/b\")", "`fs::read` takes 1 argument, got 2"),
         ("read(\"\")", "the path is empty"),
@@ -130,8 +130,8 @@ fn what_is_not_there_is_told_with_what_was_meant() {
         ("reload_daemon()", Some("did you mean `service::reload_daemon`?")),
         ("jsno::parse(``)", Some("did you mean `json`?")),
         ("fn f() { json::prase(``) } f()", Some("did you mean `json::parse`?")),
-        ("json::parse(1)", Some("it is called as `json::parse(text) -> value`")),
-        ("read(1, 2, 3, 4)", Some("it is called as `fs::read(path)`")),
+        ("json::parse(1)", Some("call it as `json::parse(text) -> value`")),
+        ("read(1, 2, 3, 4)", Some("call it as `fs::read(path)`")),
         ("fs::lines(\"/a\", #{skpi: 1})", Some("did you mean `skip`?")),
         ("nothing_like_it()", None),
     ] {

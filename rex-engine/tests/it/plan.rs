@@ -77,7 +77,7 @@ fn what_is_not_planned_is_denied_before_it_is_done() {
     let twice = r#"write("/tmp/a", "1"); write("/tmp/a", "1")"#;
     let (once, _) = self::plan(MemOs::example(), r#"write("/tmp/a", "1")"#);
     let failure = held(&once, MemOs::example(), twice).0.outcome.unwrap_err();
-    assert!(failure.error.message.contains("the plan has nothing more"), "{}", failure.error.message);
+    assert!(failure.error.message.contains("the plan has no more calls"), "{}", failure.error.message);
 }
 
 /// Runs a script that may do something else than in its plan.
@@ -134,7 +134,11 @@ fn a_file_gets_what_the_plan_says() {
     let (report, os) = held(&plan, MemOs::example().file("/from", "EVIL"), script);
     let failure = report.outcome.unwrap_err();
     assert_eq!(failure.error.code, Code::AccessDenied);
-    assert!(failure.error.message.contains("the plan writes something else to `/tmp/a`"), "{}", failure.error.message);
+    assert!(
+        failure.error.message.contains("the plan writes different contents to `/tmp/a`"),
+        "{}",
+        failure.error.message
+    );
     assert!(os.contents("/tmp/a").is_none());
     assert_eq!(held(&plan, MemOs::example().file("/from", "GOOD"), script).0.code(), None);
 }

@@ -80,7 +80,7 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("fs::find(`/srv`, #{name: `[`});", "`[` is not a glob", ""),
         ("fs::find(`/srv`, #{kind: `dir`});", "`kind` of `fs::find` takes `file`, `directory`", ""),
         ("fs::find(`/srv`, #{kind: `directroy`});", "takes `file`", "`directory`"),
-        ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "takes `sha256`, `blake3`, `md5` came", ""),
+        ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "expects `sha256`, `blake3`, got `md5`", ""),
         ("service::list(#{active: `running`});", "`active` of `service::list` takes `active`", ""),
         ("service::status(`nginx@/x`);", "", ""),
         ("service::wait_until(`nginx`, `running`);", "takes `active`", ""),
@@ -308,8 +308,8 @@ fn a_result_is_no_list() {
     refused("if fs::grep(`/etc/hosts`, `NOPE`).len() > 0 { print(`found`) }", "", "`.matches`");
     returns("fs::find(`/etc`).entries.len() > 0", true);
     returns("#{a: 1, b: 2}.len()", 2);
-    refused("for c in `text` { print(c); }", "a text is no list", "split");
-    refused("let m = #{a: 1}; for x in m { print(x); }", "a map is no list", "`m.keys()`");
+    refused("for c in `text` { print(c); }", "a text is not a list", "split");
+    refused("let m = #{a: 1}; for x in m { print(x); }", "a map is not a list", "`m.keys()`");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn text(value: &Value) -> Option<String> {
 fn files(fields: &NodeFields<'_>) -> WorldResult<BTreeMap<String, String>> {
     let files = fields.optional_map("files")?.into_iter().map(|(path, contents)| match contents {
         Value::Text(contents) => Ok((path, contents)),
-        other => Err(format!("`{}` is to hold text, not {}", path.escape_debug(), other.kind())),
+        other => Err(format!("`{}` expects text, got {}", path.escape_debug(), other.kind())),
     });
     let files = files.collect::<Result<BTreeMap<_, _>, _>>();
     let files = files.map_err(|message| wrong(fields, "files", message, "put the text in quotes"))?;

@@ -49,7 +49,7 @@ pub(super) fn read(text: &SharedText) -> Result<YamlNode, Box<Finding>> {
     loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
-            (Event::StreamEnd | Event::DocumentEnd, span) => return Err(reader.wrong(span, "there is nothing in it")),
+            (Event::StreamEnd | Event::DocumentEnd, span) => return Err(reader.wrong(span, "the file is empty")),
             start => {
                 let node = reader.node(start)?;
                 return match reader.next()? {
@@ -57,7 +57,7 @@ pub(super) fn read(text: &SharedText) -> Result<YamlNode, Box<Finding>> {
                         (Event::StreamEnd, _) => Ok(node),
                         (_, span) => Err(reader.wrong(span, "a file of cases is one document")),
                     },
-                    (_, span) => Err(reader.wrong(span, "something is where it does not belong")),
+                    (_, span) => Err(reader.wrong(span, "the structure is invalid")),
                 };
             }
         }
@@ -112,7 +112,7 @@ impl<'t> YamlReader<'t> {
                 (_, span) => return Err(self.wrong(span, "a key is text")),
             };
             if entries.iter().any(|entry| entry.key == key) {
-                return Err(self.wrong(span, &format!("`{}` is there twice", key.escape_debug())));
+                return Err(self.wrong(span, &format!("`{}` occurs twice", key.escape_debug())));
             }
             let start = self.next()?;
             let node = self.node(start)?;

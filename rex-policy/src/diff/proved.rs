@@ -136,9 +136,9 @@ impl DifferenceSearch<'_> {
                 }
                 if again || cubes.len() >= MOST {
                     let why = if again {
-                        "what was found cannot be left out"
+                        "the differences found cannot be excluded"
                     } else {
-                        "there are too many to tell; compare the policies in parts"
+                        "there are too many to list; compare the policies in parts"
                     };
                     return Ok(Err(more(why)));
                 }

@@ -29,16 +29,14 @@ pub(super) fn write(
     let mut names = PolicyIds { taken, ..PolicyIds::default() };
     let LearnInput { breadth, requests, left_out } = from;
     let standing = match breadth {
-        Breadth::Exact => "each resource stands for itself",
-        Breadth::Siblings => "resources stand for their siblings",
-        Breadth::Directory => "resources stand for their directories",
+        Breadth::Exact => "resources are not generalized",
+        Breadth::Siblings => "resources are generalized to their siblings",
+        Breadth::Directory => "resources are generalized to their directories",
     };
     let mut text = format!("// Learned from {}; {standing}. Read it before it decides.\n", counted(requests));
     if left_out > 0 {
-        text += &format!(
-            "// A part of what was seen: there was no room for {} more, and what they did is not permitted.\n",
-            counted(left_out)
-        );
+        text +=
+            &format!("// Incomplete: there was no room for {} more, which this does not permit.\n", counted(left_out));
     }
     let mut permits = Vec::new();
     for (shape, draft) in drafts {
@@ -51,7 +49,7 @@ pub(super) fn write(
         }
     }
     if !kept.is_empty() {
-        text += &format!("{}// What was forbidden stays so.\n", if permits.is_empty() { "" } else { "\n" });
+        text += &format!("{}// These forbids stay in force.\n", if permits.is_empty() { "" } else { "\n" });
     }
     for (number, (_, policy)) in kept.iter().enumerate() {
         text += &format!("{}{}", if number == 0 { "" } else { "\n" }, formatted(&policy.to_string()));
@@ -89,14 +87,13 @@ fn permit(
         && draft.kind() == ResourceShape::Path
         && is_protected(ids)
     {
-        text +=
-            "// Never generalised, as keys, passwords or rights may be there: nothing but what was seen is allowed.\n";
+        text += "// Not generalized, since keys, passwords or rights may be there: only what was seen is permitted.\n";
     }
     if let PermitPattern::Among(ids) = &shape.pattern
         && draft.kind() == ResourceShape::Path
         && ids.iter().any(|id| is_fleeting(id))
     {
-        text += "// A process is named by its number, which is another in the next run: that is denied then.\n";
+        text += "// A process is named by its number, which changes: the next run is denied.\n";
     }
     if shape.allows.is_some() {
         text += "// Without `@allow`, the program is not started.\n";

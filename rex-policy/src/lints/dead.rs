@@ -85,7 +85,7 @@ fn dead_forbid(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Findin
         return Vec::new();
     }
     with_help(
-        look.found(number, "no permit reaches what this forbids".to_owned()),
+        look.found(number, "no permit applies to what this forbids".to_owned()),
         "if it is a guard for what will be permitted later, say so: `@lint(\"REX003\")`; else look at the place, action and principal that it names",
     )
 }

@@ -162,7 +162,7 @@ impl ConstantCheck {
             let message = "none of these alternatives is ever true with what else the policy says".to_owned();
             let severity = look.severity(true, Some(true));
             let place = asked.first().map_or_else(String::new, |(part, _)| needle(part));
-            look.add(Some("REX014"), severity, &place, message, "so this never applies: ask for what was meant");
+            look.add(Some("REX014"), severity, &place, message, "so this never applies: fix the condition");
         }
         never
     }
@@ -291,7 +291,7 @@ fn same(look: &mut CheckedPolicy<'_>, expr: &Expr, value: bool, holds: bool) {
     let word = if value { "always" } else { "never" };
     let message = format!("{} is {word} true", told(expr));
     let severity = if value != holds { look.severity(true, Some(true)) } else { Severity::Warning };
-    look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or ask for what was meant");
+    look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or fix it");
 }
 
 /// Returns the values that a term can have.
@@ -360,7 +360,7 @@ impl ConditionClash<'_> {
             return;
         }
         let message = format!("{} is never true with what else the policy says", told(self.part));
-        let help = "so this alternative never applies: leave it out, or ask for what was meant";
+        let help = "so this alternative never applies: leave it out, or fix it";
         self.add(look, Severity::Warning, message, help);
     }
 
@@ -368,7 +368,7 @@ impl ConditionClash<'_> {
     fn tell_left_out(&self, look: &mut CheckedPolicy<'_>) {
         let message =
             format!("{} is never true with what else the policy says, so it leaves out nothing", told(self.part));
-        self.add(look, Severity::Warning, message, "leave it out, or ask for what was meant");
+        self.add(look, Severity::Warning, message, "leave it out, or fix it");
     }
 
     /// Returns how often it is true.

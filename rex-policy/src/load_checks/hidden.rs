@@ -24,7 +24,7 @@ pub(crate) fn file(text: &SharedText) -> Vec<Finding> {
         let place = Some((part.start + at, length));
         let message = format!("{} {what}", part.kind.word());
         let mut finding = Finding::new(severity, text, place, visible(&message))
-            .with_help("write the letter that is meant; what is really in a name is written as an escape, `\\u{200b}`");
+            .with_help("write the intended letter; what is really in a name is written as an escape, `\\u{200b}`");
         finding.code = Some("REX018");
         findings.push(finding);
     }
@@ -113,7 +113,7 @@ fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
         let what = if is_invisible(c) && !matches!(c, '\n' | '\t' | '\r') {
             "an invisible character"
         } else if c != ' ' && c.is_whitespace() && !matches!(c, '\n' | '\t' | '\r') {
-            "a blank that is another than it looks"
+            "a space character other than U+0020"
         } else if let Some(ascii) = looks_like(c).filter(|_| letters) {
             return Some((at, c.len_utf8(), format!("a character that looks like `{ascii}`: U+{:04X}", u32::from(c))));
         } else {

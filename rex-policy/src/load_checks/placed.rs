@@ -224,7 +224,7 @@ fn excluded<'e>(
                 } else {
                     format!("what has such a {}", one.told)
                 };
-                return Some((term, format!("{what} is left out, all of it")));
+                return Some((term, format!("{what} is left out completely")));
             }
         }
     }

@@ -165,7 +165,7 @@ fn help(sign: WildcardSign, like: &str) -> String {
         WildcardSign::Star => format!(
             "a pattern goes by `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{2a}}`"
         ),
-        WildcardSign::Stars => "one `*` stands for any text, slashes too".to_owned(),
+        WildcardSign::Stars => "one `*` matches any text, slashes included".to_owned(),
         WildcardSign::Question | WildcardSign::Class | WildcardSign::Regex => {
             format!(
                 "the one wildcard is `*`, in `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{3f}}`"
@@ -173,7 +173,7 @@ fn help(sign: WildcardSign, like: &str) -> String {
         }
         WildcardSign::Braces => "write a comparison for each, with `||` between".to_owned(),
         WildcardSign::Variable => {
-            "a policy has no variables: write it out, or let the entities file name the members of a class".to_owned()
+            "a policy has no variables: write the value, or let the entities file name the members of a class".to_owned()
         }
         WildcardSign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
         WildcardSign::Placeholder => {
@@ -191,13 +191,13 @@ fn help(sign: WildcardSign, like: &str) -> String {
 /// Describes what a sign means where it is written.
 fn meaning(sign: WildcardSign, place: &str) -> String {
     match sign {
-        WildcardSign::Star => format!("is no wildcard in {place}, which is compared letter by letter"),
+        WildcardSign::Star => format!("is not a wildcard in {place}, which is compared letter by letter"),
         WildcardSign::Stars => "does not leave out a directory: the slash beside it is asked for".to_owned(),
         WildcardSign::Question | WildcardSign::Class | WildcardSign::Braces | WildcardSign::Regex => {
-            format!("is no pattern in {place}: it is compared letter by letter")
+            format!("is not a pattern in {place}: it is compared letter by letter")
         }
-        WildcardSign::Variable => format!("is no variable in {place}: it is compared letter by letter"),
-        WildcardSign::Tilde => format!("is no home directory in {place}: it is compared letter by letter"),
+        WildcardSign::Variable => format!("is not a variable in {place}: it is compared letter by letter"),
+        WildcardSign::Tilde => format!("is not a home directory in {place}: it is compared letter by letter"),
         WildcardSign::Placeholder => format!("is not filled in: in {place}, it is compared letter by letter"),
         WildcardSign::Blank => format!("at its start or end is a letter in {place}"),
         WildcardSign::Arguments => format!("is the name of one file in {place}, blanks and all"),

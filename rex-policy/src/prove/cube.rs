@@ -80,7 +80,7 @@ impl Cube {
             };
             met.iter().filter(fits).flat_map(|one| one.reasons.clone()).collect::<Vec<_>>()
         };
-        cube.more = by(0, &more, true).ok_or("it is not told which permit allows it")?;
+        cube.more = by(0, &more, true).ok_or("the permit that allows it is unknown")?;
         let (forbidden, unpermitted) = (by(1, &less, false), fails(1, &less, true));
         let unforbidden = fails(0, &more, false);
         cube.finely = match &forbidden {

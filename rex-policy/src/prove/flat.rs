@@ -115,8 +115,9 @@ impl<'p> FlatAction<'p> {
         if !action_meets(rule.actions.as_ref(), self.spec) {
             return Ok(truth(false));
         }
-        let untold =
-            |why: Untranslatable| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
+        let untold = |why: Untranslatable| {
+            format!("policy `{}` cannot be encoded for the solver: {why}", rule.id.escape_debug())
+        };
         let head = self.principal_is(variables, rule).map_err(untold)?;
         let head = and(head, self.resource_is(variables, rule).map_err(untold)?);
         if head == truth(false) || rule.condition.is_none() {
@@ -366,7 +367,7 @@ impl<'p> FlatAction<'p> {
     }
 
     fn attribute_of(&self, variables: &mut ConditionVariables, of: &Expr, name: &str) -> Result<Expr, Untranslatable> {
-        let unknown = || format!("`{name}` is looked for where there is none");
+        let unknown = || format!("`{name}` is not a known attribute here");
         match of {
             Expr::Var(Var::Context) => {
                 let kind = match name {
@@ -391,7 +392,7 @@ impl<'p> FlatAction<'p> {
                 variables.known.extend(self.kind.part(name, &own));
                 Ok(variables.use_of(own, kind))
             }
-            _ => Err(format!("`{name}` is an attribute of what is no part of the request")),
+            _ => Err(format!("`{name}` is an attribute of something outside the request")),
         }
     }
 
@@ -453,5 +454,5 @@ impl<'p> FlatAction<'p> {
 }
 
 fn no(expr: &Expr) -> Untranslatable {
-    format!("`{expr}` is compared in a way that has no translation")
+    format!("`{expr}` is a comparison that Rex does not encode")
 }

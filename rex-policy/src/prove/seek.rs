@@ -19,7 +19,7 @@ use crate::vocabulary::PRINCIPALS;
 const ROUNDS: usize = 24;
 
 /// The reason if a solver finds only values that no request can have.
-pub(super) const UNREAL: &str = "a counterexample was found only with what no request can be";
+pub(super) const UNREAL: &str = "the only counterexamples found are impossible requests";
 
 /// A question about one action by one type of principal, or about two actions by the same.
 pub(super) struct SolverQuestion<'p> {

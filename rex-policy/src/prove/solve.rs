@@ -67,8 +67,7 @@ impl<'s> CachedSolver<'s> {
         self.ask(key, variables, |compiler| {
             let read = |text: &str| text.parse::<PolicySet>().map_err(QueryFailure::told);
             let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(QueryFailure::told)?;
-            let env =
-                schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
+            let env = schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to check"))?;
             let compile = |text: &str| Ok(CompiledPolicySet::compile(&read(text)?, &env, &schema)?);
             let (left, right): (_, Result<_, QueryFailure>) = (compile(&left)?, compile(&right));
             let right = right?;
@@ -93,10 +92,9 @@ impl<'s> CachedSolver<'s> {
         let key = format!("error\n{schema}{policy}");
         self.ask(key, variables, |compiler| {
             let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(QueryFailure::told)?;
-            let env =
-                schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
+            let env = schema.request_envs().next().ok_or_else(|| QueryFailure::told("there is nothing to check"))?;
             let set = policy.parse::<PolicySet>().map_err(QueryFailure::told)?;
-            let policy = set.policies().next().ok_or_else(|| QueryFailure::told("there is nothing to ask about"))?;
+            let policy = set.policies().next().ok_or_else(|| QueryFailure::told("there is nothing to check"))?;
             let policy = CompiledPolicy::compile(policy, &env, &schema)?;
             Ok(at_once(compiler.check_never_errors_with_counterexample_opt(&policy))??)
         })
@@ -128,14 +126,14 @@ enum QueryFailure {
 
 impl QueryFailure {
     fn told(error: impl ToString) -> Self {
-        Self::Undecided(format!("the symbolic compiler does not take it: {}", error.to_string()))
+        Self::Undecided(format!("the symbolic compiler rejects it: {}", error.to_string()))
     }
 }
 
 impl From<Error> for QueryFailure {
     fn from(error: Error) -> Self {
         match error {
-            Error::SolverUnknown => Self::Undecided("the solver has given up on it".to_owned()),
+            Error::SolverUnknown => Self::Undecided("the solver gave up".to_owned()),
             Error::SolverError(SolverError::Io(error)) => Self::Broken(error.to_string()),
             Error::SolverError(error) => Self::Broken(error.to_string()),
             other => Self::told(other),
@@ -178,7 +176,7 @@ fn value(value: EvalResult) -> Option<Value> {
 fn at_once<T>(future: impl Future<Output = T>) -> Result<T, QueryFailure> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
-        Poll::Pending => Err(QueryFailure::told("it waits for what does not come")),
+        Poll::Pending => Err(QueryFailure::told("it waits forever")),
     }
 }
 

@@ -90,7 +90,7 @@ fn resource(rule: &Rule, wanted: &WantedPermit<'_>) -> Option<String> {
         return Some(format!("is about `{id}` itself; `resource in` takes what lies below, too"));
     }
     if wanted.via.is_some_and(|via| via == &*uid.id || (!rule.resource.exact && below(via, &uid.id))) {
-        return Some(format!("is about `{id}`, and does not hold for where that leads"));
+        return Some(format!("is about `{id}`, and does not apply to its target"));
     }
     let literal = uid.id.split(['*', '?']).next().filter(|start| start.len() < uid.id.len() && start.len() > 1)?;
     resource.id().starts_with(literal).then(|| {

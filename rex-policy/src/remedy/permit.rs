@@ -259,7 +259,7 @@ impl RemedyDrafts {
         }
         if self.unknown {
             all.push(
-                "// which process it is is not known before `process::list` is permitted: narrow it by `resource.exe`, `user` and `unit`\n"
+                "// the process is unknown until `process::list` is permitted: narrow it by `resource.exe`, `user` and `unit`\n"
                     .to_owned(),
             );
         }

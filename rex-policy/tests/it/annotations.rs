@@ -33,13 +33,10 @@ fn an_unknown_annotation_of_a_policy_is_refused() {
             r#"@owner("ops")"#,
             "1:1 there is no annotation `@owner`; a policy can have `@id`, `@reason`, `@allow`, `@lint`",
         ),
-        (
-            "@shadow",
-            "1:1 `@shadow` does nothing in this version of Rex; remove it: a policy must not promise what is not done",
-        ),
+        ("@shadow", "1:1 `@shadow` does nothing in this version of Rex; remove it: it has no effect"),
         (
             r#"@approval("2 of oncall")"#,
-            "1:1 `@approval` does nothing in this version of Rex; remove it: a policy must not promise what is not done",
+            "1:1 `@approval` does nothing in this version of Rex; remove it: it has no effect",
         ),
         (
             r#"@prove("at-most")"#,
@@ -93,7 +90,7 @@ fn a_statement_that_states_no_property_is_refused() {
         ),
         (
             r#"@prove("at-most") @allow("interpreter") permit"#,
-            &["1:19 a property has no annotation `@allow`; a property lets nothing go: write it in a policy"],
+            &["1:19 a property has no annotation `@allow`; a property permits nothing: write `@allow` in a policy"],
         ),
     ] {
         assert_eq!(of(stated), told, "{stated}");

@@ -85,7 +85,7 @@ fn a_file_of_cases_is_bounded_and_plain() {
     assert_eq!(told("cases: []"), Ok(0));
     assert!(told("").is_err() && told("--- []\n--- []").is_err());
     assert_eq!(told("- &a {}"), Err("a file of cases has no anchors, aliases and tags".to_owned()));
-    assert_eq!(told("- {name: a, name: b}"), Err("`name` is there twice".to_owned()));
+    assert_eq!(told("- {name: a, name: b}"), Err("`name` occurs twice".to_owned()));
     assert_eq!(told("- 7"), Err("this is not a case".to_owned()));
     assert!(told(&"[".repeat(10_000)).is_err());
 }

@@ -50,7 +50,8 @@ fn what_is_unknown_is_denied() {
     let all = compile("permit (principal, action, resource);");
     let stranger = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
     let decision = ask(&all, &stranger, &fs::Read {}, &path("/x"));
-    expect!["`Robot` is no type of principal; there are `Agent` and `User`"].assert_eq(&decision.reason.unwrap());
+    expect!["`Robot` is not a type of principal; the types are `Agent` and `User`"]
+        .assert_eq(&decision.reason.unwrap());
     let decision = ask(&all, &triage(), &fs::Read {}, &Host);
     assert_eq!(decision.effect, Effect::Deny);
     expect!["`fs::read` is not an action on a `sys::Host`"].assert_eq(&decision.reason.unwrap());
@@ -115,7 +116,7 @@ fn what_is_not_known_of_a_process_denies() {
     assert_eq!((decide(Some("alice")).effect, decide(Some("root")).effect), (Effect::Allow, Effect::Deny));
     let decision = decide(None);
     assert_eq!(decision.effect, Effect::Deny);
-    expect![[r#"policy `not-root` cannot be evaluated: `user` of `process::Process::"7"` could not be found out"#]]
+    expect![[r#"policy `not-root` cannot be evaluated: `user` of `process::Process::"7"` is unknown"#]]
         .assert_eq(&decision.reason.unwrap());
     let unknown = Process::new(7, identity(None));
     assert_eq!(ask(&policy, &triage(), &process::Inspect {}, &unknown).effect, Effect::Allow, "no policy asks for it");
@@ -321,7 +322,7 @@ fn the_remedy_is_the_smallest_permit() {
         .assert_eq(&forbidden);
     assert_eq!(remedy(&triage(), &fs::Read {}, &path("/var/log/x")), None);
     let robot = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
-    expect!["no permit can help: correct what is wrong first, and it is decided again"]
+    expect!["the request could not be evaluated: fix the error above, then retry (a permit does not help)"]
         .assert_eq(&remedy(&robot, &fs::Read {}, &path("/x")).unwrap());
 }
 

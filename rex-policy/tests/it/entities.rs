@@ -179,7 +179,7 @@ fn entities_that_cannot_be_are_refused() {
         r#"[{"uid": {"type": "Group", "id": "a"}, "parents": [{"type": "Group", "id": "b"}]},
             {"uid": {"type": "Group", "id": "b"}, "parents": [{"type": "Group", "id": "a"}]}]"#,
         expect![[r#"
-            entities.json:1:34: `a` is in itself
+            entities.json:1:34: `a` is a member of itself
         "#]],
     );
     check(

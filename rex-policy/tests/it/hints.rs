@@ -98,7 +98,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("permit (principal, action == fs::Action::\"write\", resource) when { context.bytes < \"1\" };", "without quotes"),
     ("permit (principal, action == fs::Action::\"chmod\", resource) when { context.mode == 0o644 };", "0644 is 420"),
     ("@ when { True };", "did you mean `true`?"),
-    ("@ when { null };", "no such value"),
+    ("@ when { null };", "there is no null"),
     ("@ when { path == \"/x\" };", "`resource.path`"),
     ("@ when { resource.path like \"/x/*\" || \"/y/*\" };", "whole comparison"),
     ("@ when { principal.groups.contains(\"a\") };", "`principal in Group::\"..\"`"),
@@ -159,7 +159,7 @@ fn words_that_are_let_go_are_joined_by_blanks() {
     assert!(twice.to_string().contains("a policy has `@allow` twice"), "{twice}");
     assert!(twice.help.as_deref().unwrap_or_default().contains(r#"`@allow("interpreter processes")`"#), "{twice:?}");
     let policy = try_compile(&format!(r#"@id("a") @allow("interpreter, processes") {run}"#), None).unwrap();
-    let comma = policy.warnings().iter().find(|warning| warning.to_string().contains("nothing is let go by")).unwrap();
+    let comma = policy.warnings().iter().find(|warning| warning.to_string().contains("`@allow` has no word")).unwrap();
     assert!(comma.help.as_deref().unwrap_or_default().contains(r#"`@allow("interpreter processes")`"#), "{comma:?}");
 }
 

@@ -454,7 +454,7 @@ fn what_may_be_unknown_is_not_asked_to_be_there() {
     let of = |policy: &str| {
         let text = policy.replace('@', &format!("(principal, action == {DOES}, resource)"));
         let (refused, findings) = found(&text);
-        let told = findings.iter().any(|one| one.message.contains("could not be found out"));
+        let told = findings.iter().any(|one| one.message.contains("is unknown"));
         assert_eq!(refused, told, "{text}: {findings:?}");
         told
     };

@@ -199,7 +199,7 @@ fn an_attribute_that_is_missing_denies() {
             if owner.is_none() {
                 assert_eq!(decision.effect, Effect::Deny, "{condition}");
                 let reason = decision.reason.unwrap();
-                assert!(reason.ends_with("`owner` of `lab::Sample::\"\"` could not be found out"), "{reason}");
+                assert!(reason.ends_with("`owner` of `lab::Sample::\"\"` is unknown"), "{reason}");
             }
         }
     }

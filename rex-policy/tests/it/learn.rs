@@ -194,7 +194,7 @@ fn siblings_of_one_name_and_of_one_extension() {
     check(
         &learn(Breadth::Siblings, None, &files("fs::read", &LOGS[..2])),
         &expect![[r#"
-        // Learned from 2 requests; resources stand for their siblings. Read it before it decides.
+        // Learned from 2 requests; resources are generalized to their siblings. Read it before it decides.
         // From journal:1, journal:2.
         // Besides what was seen: other `web-*.log` directly in `/srv/logs`.
         @id("t-fs-read-srv-logs")
@@ -211,7 +211,7 @@ fn siblings_of_one_name_and_of_one_extension() {
     check(
         &learn(Breadth::Siblings, None, &files("fs::read", &LOGS)),
         &expect![[r#"
-        // Learned from 4 requests; resources stand for their siblings. Read it before it decides.
+        // Learned from 4 requests; resources are generalized to their siblings. Read it before it decides.
         // From journal:1, journal:2, journal:3.
         // Besides what was seen: other `.log` directly in `/srv/logs`.
         @id("t-fs-read-srv-logs")
@@ -241,7 +241,7 @@ fn directories_are_deep_enough() {
     check(
         &learn(Breadth::Directory, None, &files("fs::read", &LOGS)),
         &expect![[r#"
-            // Learned from 4 requests; resources stand for their directories. Read it before it decides.
+            // Learned from 4 requests; resources are generalized to their directories. Read it before it decides.
             // From journal:1, journal:2, journal:3.
             // Besides what was seen: all else below `/srv/logs`, at any depth, but for keys.
             @id("t-fs-read-srv-logs")
@@ -278,7 +278,7 @@ fn directories_are_deep_enough() {
     check(
         &learned,
         &expect![[r#"
-        // Learned from 6 requests; resources stand for their directories. Read it before it decides.
+        // Learned from 6 requests; resources are generalized to their directories. Read it before it decides.
         // From journal:5, journal:6.
         // Besides what was seen: other `.conf` directly in `/etc`.
         @id("t-fs-read-etc")
@@ -327,7 +327,7 @@ fn actions_that_are_alike_are_one_permit_and_facts_are_asked_for() {
     check(
         &learn(Breadth::Exact, None, &seen),
         &expect![[r#"
-        // Learned from 9 requests; each resource stands for itself. Read it before it decides.
+        // Learned from 9 requests; resources are not generalized. Read it before it decides.
         // From journal:5.
         @id("t-fs-chmod-srv-a")
         @reason("learned from 1 request")
@@ -387,7 +387,7 @@ fn processes_are_told_by_what_they_are() {
     check(
         &learn(Breadth::Siblings, None, &seen),
         &expect![[r#"
-            // Learned from 3 requests; resources stand for their siblings. Read it before it decides.
+            // Learned from 3 requests; resources are generalized to their siblings. Read it before it decides.
             // From journal:1, journal:2, journal:3.
             // Besides what was seen: other processes of the same program, user and unit.
             @id("t-process-signal")
@@ -444,7 +444,7 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
     check(
         &learned,
         &expect![[r#"
-            // Learned from 5 requests; resources stand for their directories. Read it before it decides.
+            // Learned from 5 requests; resources are generalized to their directories. Read it before it decides.
             // From journal:3, journal:4.
             // Besides what was seen: all else below `/srv/www`, at any depth, but for keys.
             @id("t-fs-read-srv-www-2")
@@ -495,7 +495,7 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
               !context.stdin
             };
 
-            // What was forbidden stays so.
+            // These forbids stay in force.
             @id("no-keys")
             @reason("keys stay where they are")
             forbid (
@@ -555,7 +555,7 @@ fn keys_are_never_generalised() {
     }
     let learned =
         learn(Breadth::Directory, None, &files("fs::read", &["/etc/ssl/private/a.pem", "/etc/ssl/private/b.pem"]));
-    assert!(learned.text.contains("// Never generalised, as keys"), "{}", learned.text);
+    assert!(learned.text.contains("// Not generalized, since keys"), "{}", learned.text);
     // Also with that many files in a directory.
     let many: Vec<String> = (0..40).map(|number| format!("/etc/{}", "x".repeat(number + 1))).collect();
     breadths("fs::read", &many.iter().map(String::as_str).collect::<Vec<_>>(), &[], &["/etc/shadow", "/etc/y"], &wide);
@@ -599,7 +599,7 @@ fn principals_that_do_the_same_are_one_permit() {
     check(
         &learned,
         &expect![[r#"
-        // Learned from 7 requests; resources stand for their siblings. Read it before it decides.
+        // Learned from 7 requests; resources are generalized to their siblings. Read it before it decides.
         // From journal:3.
         @id("a-fs-read-srv-own")
         @reason("learned from 1 request")
@@ -659,7 +659,7 @@ fn what_there_is_no_room_for_is_left_out_and_told() {
     assert_eq!(learner.different(), number - 3);
     let learned = learner.learn();
     assert_eq!(learned.left_out, 3);
-    assert!(learned.text.contains("// A part of what was seen: there was no room for 3 requests more"));
+    assert!(learned.text.contains("// Incomplete: there was no room for 3 requests more"));
 }
 
 /// A name with a star is that name, and lints do not take it for a pattern.

@@ -262,7 +262,7 @@ fn escapes_and_cases_are_looked_at_by_what_they_mean() {
         (READ, "resource.path like \"/srv\\x2f/*\"", "an absolute path"),
         (CONNECT, "context.address == ip(\"10.0.0.0\\u{2f}8\")", "isInRange"),
         (GET, "resource.scheme == \"HTTPS\"", "did you mean `https`?"),
-        (GET, "resource.url like \"HTTPS://*\"", "in its one spelling"),
+        (GET, "resource.url like \"HTTPS://*\"", "in canonical form"),
         (GET, "resource.host like \"*.Example.com\"", "lower-case"),
         (GET, "resource.path == \"/caf%c3%a9\"", "did you mean `/caf%C3%A9`?"),
         (GET, "resource.path like \"/caf%c3%a9/*\"", "the path of a URL"),

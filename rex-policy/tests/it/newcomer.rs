@@ -146,10 +146,10 @@ fn a_pattern_that_no_spelling_of_a_url_has_is_told() {
         ("https://example.com?q=*", "did you mean `https://example.com/?q=*`?"),
         (" https://example.com/*", "did you mean `https://example.com/*`?"),
         ("https://example.com/x#*", "did you mean `https://example.com/x`?"),
-        ("https://example.com/a b*", "one spelling"),
-        ("https://user@example.com/*", "one spelling"),
-        ("https://example.com/../*", "one spelling"),
-        ("https://a.example.com:0443/*", "one spelling"),
+        ("https://example.com/a b*", "canonical form"),
+        ("https://user@example.com/*", "canonical form"),
+        ("https://example.com/../*", "canonical form"),
+        ("https://a.example.com:0443/*", "canonical form"),
         ("example.com/*", "did you mean `https://example.com/*`?"),
     ] {
         impossible(GET, &format!("resource.url like \"{pattern}\""), "is never like", help);

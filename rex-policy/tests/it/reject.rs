@@ -94,7 +94,7 @@ fn a_forbid_that_never_applies_is_refused() {
         expect![[r#"
             Error test.cedar:1:1 `forbid (principal, action == fs::Action::"read", resource is service::Unit);`
               this policy never applies: what it asks for is false for every request
-              help: look for a condition that contradicts the head, or another condition
+              help: find the condition that contradicts the head, or another condition
         "#]],
     );
     check(
@@ -102,7 +102,7 @@ fn a_forbid_that_never_applies_is_refused() {
         expect![[r#"
             Error test.cedar:1:45 `false`
               `false` is never true
-              help: leave it out, or ask for what was meant
+              help: leave it out, or fix it
         "#]],
     );
     check(
@@ -270,7 +270,7 @@ fn a_policy_with_hidden_text_is_refused() {
               help: -
             Error test.cedar:1:75 `<RLO>`
               this text holds an invisible character: U+202E
-              help: write the letter that is meant; what is really in a name is written as an escape, `\u{200b}`
+              help: write the intended letter; what is really in a name is written as an escape, `\u{200b}`
             Error test.cedar:1:74 `"<RLO>/x"`
               `resource.path` is never `\u{202e}/x`
               help: it is an absolute path, without `.`, `..`, `//` and a slash at the end

@@ -116,7 +116,7 @@ impl ExtractPlan {
         }
         let Some(name) = name else {
             if member.kind != MemberKind::Directory {
-                let error = refuse("`strip` leaves nothing of its name");
+                let error = refuse("`strip` removes its whole name");
                 self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
             }
             return Ok(());
@@ -150,7 +150,7 @@ impl ExtractPlan {
     fn new_name(&mut self, name: &str, known: NameTarget) -> Result<(), &'static str> {
         match self.known.insert(name.to_owned(), known) {
             None => Ok(()),
-            Some(_) => Err("its name stands for two things"),
+            Some(_) => Err("its name is used for two things"),
         }
     }
 
@@ -160,7 +160,7 @@ impl ExtractPlan {
                 *known = mode.or(*known);
                 Ok(())
             }
-            Some(_) => Err("its name stands for two things"),
+            Some(_) => Err("its name is used for two things"),
             None => {
                 self.directories.push(name.to_owned());
                 self.new_name(name, NameTarget::Directory(mode))
@@ -187,7 +187,7 @@ impl ExtractPlan {
         let first = self.relative(member.target.as_deref().unwrap_or_default());
         let first = first.ok().flatten().ok_or("it is a hard link to something outside of the archive")?;
         let Some(NameTarget::File(size)) = self.known.get(&first) else {
-            return Err("it is a hard link to something that is no file before it in the archive");
+            return Err("it is a hard link to something other than a file before it in the archive");
         };
         let size = *size;
         self.new_name(&name, NameTarget::File(size))?;

@@ -128,7 +128,7 @@ impl<R: BufRead> Read for Frame<R> {
         }
         let told = self.decoder.get_checksum_from_data();
         if told.is_some() && told != self.decoder.get_calculated_checksum() {
-            return Err(damage("the compressed data is damaged: its checksum is another"));
+            return Err(damage("the compressed data is damaged: its checksum does not match"));
         }
         Ok(0)
     }

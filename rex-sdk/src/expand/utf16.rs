@@ -37,7 +37,7 @@ impl WideEncoding {
             Self::Utf16(encoding) => Ok(encoding.new_decoder_with_bom_removal()),
             Self::Utf32 => {
                 let error = Error::new(Code::Unsupported, "it is UTF-32, which Rex does not read");
-                Err(io::Error::other(error.with_help("turn it into UTF-8 first")))
+                Err(io::Error::other(error.with_help("convert it to UTF-8 first")))
             }
         }
     }

@@ -55,7 +55,7 @@ fn found<T>(result: nix::Result<Option<T>>) -> Result<Option<T>, OsError> {
 }
 
 fn unavailable(error: Errno) -> OsError {
-    OsError::Unavailable(format!("the users of this machine cannot be found out: {}", error.desc()))
+    OsError::Unavailable(format!("the users of this machine cannot be read: {}", error.desc()))
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ use crate::os::{EntryKind, OsError};
 pub(super) fn resize(grant: &Grant<fs::Write>, room: u64, options: &HostOptions) -> Result<u64, OsError> {
     let (file, status) = regular(grant.resource(), OFlag::O_WRONLY, options)?;
     demand_changeable(&status, options)?;
-    let bytes = u64::try_from(grant.action().bytes).map_err(|_| OsError::Refused("no file is shorter than empty"))?;
+    let bytes =
+        u64::try_from(grant.action().bytes).map_err(|_| OsError::Refused("the size of a file is at least 0"))?;
     let growth = bytes.saturating_sub(u64::try_from(status.st_size).unwrap_or(0));
     if growth <= room {
         file.set_len(bytes)?;
@@ -173,7 +174,7 @@ fn entry(path: &AbsPath, last: FinalLink, options: &HostOptions) -> Result<(Owne
 fn absent(error: rustix::io::Errno) -> OsError {
     match error {
         rustix::io::Errno::NODATA => io::Error::from(io::ErrorKind::NotFound).into(),
-        rustix::io::Errno::OPNOTSUPP => OsError::Refused("its file system keeps no such attribute"),
+        rustix::io::Errno::OPNOTSUPP => OsError::Refused("its file system does not support this attribute"),
         other => failed(other),
     }
 }

@@ -152,7 +152,7 @@ impl Network for LocalNetwork {
             }
         };
         if !known {
-            return Err(OsError::Refused("the address is not one that was found for this name"));
+            return Err(OsError::Refused("this name does not resolve to the address"));
         }
         let port = u16::try_from(action.port).map_err(|_| OsError::Refused("there is no such port"))?;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
@@ -360,7 +360,7 @@ fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsE
     fill(&mut stream, &mut length, deadline, budget)?;
     let mut answer = vec![0; u16::from_be_bytes(length).into()];
     fill(&mut stream, &mut answer, deadline, budget)?;
-    if dns::answers(&answer, query) { Ok(answer) } else { Err(io::Error::other("that is no answer").into()) }
+    if dns::answers(&answer, query) { Ok(answer) } else { Err(io::Error::other("the answer is invalid").into()) }
 }
 
 #[cfg(test)]

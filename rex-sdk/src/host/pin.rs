@@ -64,7 +64,7 @@ fn demand(file: &mut File, path: &AbsPath, sha256: &str, budget: &Budget) -> Res
     if found == *sha256 {
         return Ok(length);
     }
-    let message = format!("`{}` has the SHA-256 {found}, and another one is pinned", path.as_str().escape_debug());
+    let message = format!("`{}` has the SHA-256 {found}, which is not the pinned one", path.as_str().escape_debug());
     Err(Error::new(Code::Io, message).into())
 }
 

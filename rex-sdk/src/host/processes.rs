@@ -411,7 +411,7 @@ fn missing() -> OsError {
 }
 
 fn unclear() -> OsError {
-    io::Error::new(ErrorKind::InvalidData, "what `/proc` says of it is not as expected").into()
+    io::Error::new(ErrorKind::InvalidData, "its entry in `/proc` is not as expected").into()
 }
 
 /// Converts an error; a process that has ended does not exist.

@@ -61,7 +61,7 @@ impl RenameSource for HostTaken {
                     "before Linux 5.19, the kernel lets no confined process move a file to another directory: copy the file there, then remove the old one",
                 ),
                 Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
-                    "the kernel's confinement lets no file move to where the policy permits more than where it is: copy the file there, then remove the old one",
+                    "the kernel's confinement does not let a file move to where the policy permits more: copy the file there, then remove the old one",
                 ),
                 Errno::EXDEV => OsError::Refused(
                     "the new name is on another file system: copy the file there, then remove the old one",
@@ -113,7 +113,7 @@ impl LinkSource for HostTaken {
                 "before Linux 5.19, the kernel lets no confined process link a file to another directory: copy it there",
             ),
             Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
-                "the kernel's confinement lets no file have a second name where the policy permits more than where it is: copy the file",
+                "the kernel's confinement does not let a file have a second name where the policy permits more: copy the file",
             ),
             Errno::EXDEV => OsError::Refused("the new name is on another file system, where the file cannot be"),
             error => resolve::system(error),

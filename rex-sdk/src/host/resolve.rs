@@ -36,9 +36,7 @@ pub(super) fn open_entry(parent: &OwnedFd, name: &str, flags: OFlag, mode: Mode)
 /// the root directory.
 pub(super) fn open_parent(path: &AbsPath, last: FinalLink) -> Result<Option<(OwnedFd, &str)>, OsError> {
     if matches!(path.name_bytes(), Cow::Owned(_)) {
-        return Err(OsError::Refused(
-            "its name is not UTF-8: such a thing can be looked at, read and removed, and no more",
-        ));
+        return Err(OsError::Refused("its name is not UTF-8: it can only be inspected, read and removed"));
     }
     Ok(open_parent_of(path, last)?.map(|directory| (directory, path.name())))
 }
@@ -79,7 +77,7 @@ fn failed(error: Errno, path: &AbsPath, last: FinalLink) -> OsError {
 pub(super) fn crossed(path: &AbsPath, last: FinalLink) -> OsError {
     match canonical(path, last, read_link) {
         Ok(_) if magic(path, last) => {
-            OsError::Refused("it crosses a link of the kernel's own, which leads to a thing and not to a name")
+            OsError::Refused("it crosses a magic link of the kernel, which leads to an object, not to a name")
         }
         Ok(found) => OsError::Crossed(found),
         Err(error) => error,
@@ -112,9 +110,9 @@ fn magic(path: &AbsPath, last: FinalLink) -> bool {
 /// Converts the error of a system call.
 pub(super) fn system(error: Errno) -> OsError {
     match error {
-        Errno::ENOSYS => OsError::Unavailable(
-            "the kernel lacks a system call that Rex does not go without: `openat2`, Linux 5.6".to_owned(),
-        ),
+        Errno::ENOSYS => {
+            OsError::Unavailable("the kernel lacks a system call that Rex requires: `openat2`, Linux 5.6".to_owned())
+        }
         error => io::Error::from(error).into(),
     }
 }

@@ -38,9 +38,10 @@ pub(super) fn run(
     reach: Option<&Reach>,
     budget: &Budget,
 ) -> Result<FinishedProgram, OsError> {
-    let reach = reach.ok_or(OsError::Refused("nothing says what a program could be held to"))?;
+    let reach = reach.ok_or(OsError::Refused("there is nothing to confine a program to"))?;
     let action = grant.action();
-    let directory = AbsPath::parse(&action.directory).map_err(|_| OsError::Refused("it starts in an absolute path"))?;
+    let directory =
+        AbsPath::parse(&action.directory).map_err(|_| OsError::Refused("its working directory is an absolute path"))?;
     let (arguments, environment) = (action.arguments.clone(), action.environment.clone());
     // The derived parts of the action must match the others: what was decided on is what is done.
     if process::Run::new(arguments, environment, &directory, &action.user, start.stdin.is_some()) != *action {
@@ -93,7 +94,7 @@ fn open(grant: &Grant<process::Run>, reach: &Reach, budget: &Budget) -> Result<O
         return Err(OsError::WrongKind(kind(&status)));
     }
     if status.st_mode & 0o111 == 0 {
-        return Err(OsError::Refused("it is no program: nobody may execute it"));
+        return Err(OsError::Refused("it is not a program: nobody may execute it"));
     }
     let mut file = File::from(file);
     let mut start = [0; 2];
@@ -207,7 +208,7 @@ pub(super) fn attend(
             (killed, timed_out) = (Some(Instant::now()), true);
         }
         if killed.is_some_and(|since| since.elapsed() > DYING) {
-            return Err(OsError::Unavailable("it was killed, and does not end".to_owned()));
+            return Err(OsError::Unavailable("it was killed, but does not exit".to_owned()));
         }
         let wait = if killed.is_some() { POLL } else { left.min(POLL) };
         let wait = written.as_ref().map_or(wait, |written| wait.min(written.rest()));

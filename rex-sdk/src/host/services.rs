@@ -191,7 +191,7 @@ impl BusAddress {
                     return Err(stopped.into());
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    let message = "the conversation with the service manager broke off";
+                    let message = "the connection to the service manager was lost";
                     return Err(Error::new(rex_core::Code::Internal, message).into());
                 }
             }
@@ -325,11 +325,11 @@ impl ManagerConnection {
             open.extend(named.difference(&all).cloned());
             all.extend(named);
             if all.len() > MOST_UNITS {
-                return Err(OsError::Refused("its files name very many other units"));
+                return Err(OsError::Refused("its files name too many other units"));
             }
         }
         all.remove(unit.name());
-        let refused = OsError::Refused("its files name what is not the name of a unit");
+        let refused = OsError::Refused("its files name an invalid unit");
         all.iter().map(|name| Unit::parse(name)).collect::<Result<_, _>>().map_err(|_| refused)
     }
 
@@ -349,7 +349,7 @@ impl ManagerConnection {
         let (installs, changes): (bool, Vec<(String, String, String)>) =
             self.proxy.call("EnableUnitFiles", &arguments).map_err(failed)?;
         if !installs && changes.is_empty() {
-            return Err(OsError::Refused("the files of the unit do not say when it is to be started"));
+            return Err(OsError::Refused("the files of the unit have no `[Install]` settings"));
         }
         self.changed(changes)
     }
@@ -473,7 +473,7 @@ fn plain(error: &zbus::Error) -> String {
     match error {
         zbus::Error::InputOutput(error) | zbus::Error::Connection(error, _) => words(error),
         zbus::Error::Address(_) => "that is not the address of a bus".to_owned(),
-        zbus::Error::Handshake(_) => "the bus does not let Rex in".to_owned(),
+        zbus::Error::Handshake(_) => "the bus refuses Rex".to_owned(),
         zbus::Error::MethodError(_, Some(message), _) => message.trim_end_matches('.').to_owned(),
         _ => "the bus does not answer as it should".to_owned(),
     }

@@ -80,7 +80,7 @@ impl System for LocalSystem {
         const HIERARCHY: &str = "/sys/fs/cgroup";
         let path = |file: &str| {
             AbsPath::parse(&format!("{HIERARCHY}{}/{file}", group.as_str().trim_end_matches('/')))
-                .map_err(|_| OsError::Refused("its path is none"))
+                .map_err(|_| OsError::Refused("its path is invalid"))
         };
         let read = |file: &str| -> Result<String, OsError> {
             let mut file =
@@ -199,10 +199,10 @@ impl System for LocalSystem {
         let now = match (back, read_parameter(resource)) {
             (true, _) => "its old value was put back".to_owned(),
             (false, Ok(now)) => format!("it is `{}` now", now.trim_end().escape_debug()),
-            (false, Err(_)) => "what it is now cannot be read".to_owned(),
+            (false, Err(_)) => "its current value cannot be read".to_owned(),
         };
-        let message = format!("the kernel takes only the start of this value for `{name}`: {now}");
-        Err(Error::new(Code::Io, message).with_help("nothing may follow a value, no remark either").into())
+        let message = format!("the kernel accepts only the start of this value for `{name}`: {now}");
+        Err(Error::new(Code::Io, message).with_help("write the value alone, without a comment").into())
     }
     fn variable(&self, grant: Grant<sys::GetVariable>, _: &Budget) -> Result<Option<String>, OsError> {
         Ok(std::env::var_os(grant.resource().name()).map(|value| value.to_string_lossy().into_owned()))
@@ -263,7 +263,7 @@ fn read_parameter(name: &KernelParameter) -> Result<String, OsError> {
 fn parameter(parameter: &KernelParameter, flags: OFlag) -> Result<File, OsError> {
     let parts: Vec<_> = parameter.parts().collect();
     let path = AbsPath::parse(&format!("{PARAMETERS}/{}", parts.join("/")));
-    let path = path.map_err(|_| OsError::Refused("its name is none"))?;
+    let path = path.map_err(|_| OsError::Refused("its name is invalid"))?;
     match resolve::open(&path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, FinalLink::Cross) {
         Ok(file) if super::open::is_directory(&file) => Err(OsError::Refused("it holds other parameters")),
         Ok(file) => Ok(File::from(file)),

@@ -18,7 +18,7 @@ use crate::os::{OsError, StartOptions};
 /// Returns the output of a program that may read these places and nothing else. A missing program is an
 /// [`OsError::Io`].
 pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget: &Budget) -> Result<String, OsError> {
-    let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is none"))?;
+    let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is invalid"))?;
     let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, FinalLink::Cross)?;
     let words: Vec<&OsStr> = std::iter::once(&program).chain(arguments).map(OsStr::new).collect();
     let places = Extent::Within(places.iter().map(|path| ReachPlace::Below((*path).to_owned())).collect());
@@ -45,7 +45,7 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
     let finished = run::attend(running, &start, None, Instant::now().checked_add(remaining), budget)?;
     // Some exit with 1 if there is nothing to report.
     if finished.status != Some(0) && !(finished.status == Some(1) && finished.stderr.is_empty()) {
-        let why = finished.stderr.lines().next().unwrap_or("it does not say why");
+        let why = finished.stderr.lines().next().unwrap_or("it gives no reason");
         return Err(OsError::Unavailable(format!("`{}` failed: {why}", path.as_str())));
     }
     if finished.stdout_discarded > 0 {

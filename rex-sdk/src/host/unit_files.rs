@@ -141,7 +141,7 @@ fn expanded(word: &str, name: &str) -> Result<String, OsError> {
             Some('p') => text.push_str(prefix),
             Some('i') => text.push_str(instance),
             Some('j') => text.push_str(prefix.rsplit('-').next().unwrap_or(prefix)),
-            _ => return Err(OsError::Refused("its files name another unit in a way that Rex does not read")),
+            _ => return Err(OsError::Refused("its files name another unit in a form that Rex does not support")),
         }
     }
     Ok(text)

@@ -189,7 +189,7 @@ impl Files for MemOs {
 
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         let bytes = usize::try_from(grant.action().bytes);
-        let bytes = bytes.map_err(|_| OsError::Refused("no file is shorter than empty"))?;
+        let bytes = bytes.map_err(|_| OsError::Refused("the size of a file is at least 0"))?;
         self.change(grant.resource(), FinalLink::Cross, |node| match &mut node.body {
             NodeBody::File(contents) => {
                 let growth = (bytes as u64).saturating_sub(contents.size());

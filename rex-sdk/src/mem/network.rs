@@ -106,7 +106,7 @@ impl Network for MemOs {
         let own = host.address().is_some_and(|own| own == action.address);
         let found = hosts.addresses.get(host.name()).is_some_and(|found| found.contains(&action.address));
         if !own && !found {
-            return Err(OsError::Refused("the address is not one that was found for this name"));
+            return Err(OsError::Refused("this name does not resolve to the address"));
         }
         // The only certificate names one host. Other hosts are assumed to present a valid one.
         let page = |scheme: &str, port: &str| {

@@ -152,8 +152,8 @@ const INTERVAL_MS: Param =
 fn interval(args: &Args) -> Result<Option<Duration>, Error> {
     let millis = args.count_option("interval_ms")?.map(Duration::from_millis);
     match (args.duration_option("interval")?, millis) {
-        (Some(_), Some(_)) => Err(Error::validation("`interval` and `interval_ms` say the same thing twice")
-            .with_help("give one of them: `interval: \"500ms\"`")),
+        (Some(_), Some(_)) => Err(Error::validation("`interval` and `interval_ms` are given, and mean the same")
+            .with_help("use one of them: `interval: \"500ms\"`")),
         (interval, millis) => Ok(interval.or(millis)),
     }
 }

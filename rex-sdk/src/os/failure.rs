@@ -188,18 +188,20 @@ pub(crate) fn words(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => "the operating system does not permit it",
         ErrorKind::AlreadyExists => "it exists already",
         ErrorKind::TimedOut => "it timed out",
-        ErrorKind::Unsupported => "this host cannot do it",
-        ErrorKind::InvalidInput => "it cannot be asked for like this",
-        ErrorKind::InvalidData => "what came is damaged",
+        ErrorKind::Unsupported => "this host does not support it",
+        ErrorKind::InvalidInput => "an argument is invalid",
+        ErrorKind::InvalidData => "the received data is damaged",
         ErrorKind::UnexpectedEof => "it ended too early",
-        ErrorKind::WriteZero => "nothing more can be written",
-        ErrorKind::Interrupted => "a signal came in between",
+        ErrorKind::WriteZero => "no more data can be written",
+        ErrorKind::Interrupted => "a signal interrupted it",
         ErrorKind::ConnectionRefused => "connection refused",
         ErrorKind::ConnectionReset => "the other end reset the connection",
         ErrorKind::ConnectionAborted | ErrorKind::NotConnected | ErrorKind::BrokenPipe => {
             "the other end closed the connection"
         }
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "no network leads there",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            "the network is unreachable"
+        }
         ErrorKind::StorageFull => "there is no space left",
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
         ErrorKind::OutOfMemory => "there is not enough memory",

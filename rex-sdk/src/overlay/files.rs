@@ -135,7 +135,7 @@ impl<O: Os> OverlayParts<O> {
         let Some((below, size, access)) = elsewhere else { return self.above.open(grant) };
         let source = self.below.open(self.look(fs::Read {}, below)?)?;
         if source.size() != size {
-            return Err(OsError::Refused("what it would hold cannot be told: it could not be read, or is too long"));
+            return Err(OsError::Refused("its new contents are unknown: it could not be read, or is too long"));
         }
         Ok(self.state().reads.source(path.as_str(), source, Some(access)))
     }

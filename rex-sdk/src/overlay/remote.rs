@@ -133,7 +133,7 @@ impl<O: Os> OverlayParts<O> {
         }
         match self.above.tree().find(path, FinalLink::Cross)? {
             TreeNode { body: NodeBody::File(_), mode, .. } if mode & 0o111 == 0 => {
-                return Err(OsError::Refused("it is no program: nobody may execute it"));
+                return Err(OsError::Refused("it is not a program: nobody may execute it"));
             }
             TreeNode { body: NodeBody::File(_), .. } => {}
             node => return Err(OsError::WrongKind(node.kind())),

@@ -508,8 +508,8 @@ fn a_pin_holds() {
     let echo = Command::new("/usr/bin/sha256sum").arg("/usr/bin/echo").output().unwrap().stdout;
     let echo = String::from_utf8(echo).unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(world.output("/usr/bin/echo", &["a", "b"], pinned(&echo)), "a b\n");
-    assert!(world.refused("/usr/bin/false", &[], pinned(&right)).contains("another one is pinned"));
-    assert!(world.refused("/usr/bin/true", &[], pinned("00")).contains("no SHA-256"));
+    assert!(world.refused("/usr/bin/false", &[], pinned(&right)).contains("not the pinned one"));
+    assert!(world.refused("/usr/bin/true", &[], pinned("00")).contains("not a SHA-256"));
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn a_variable_is_let_go_by_name() {
 fn nothing_runs_where_nothing_says_what_it_is_held_to() {
     let mut world = World::new("");
     world.os = HostOs::new(HostOptions::default());
-    assert!(world.refused("/usr/bin/true", &[], none()).contains("nothing says what a program could be held to"));
+    assert!(world.refused("/usr/bin/true", &[], none()).contains("there is nothing to confine a program to"));
 }
 
 #[test]

@@ -109,7 +109,7 @@ mod tests {
         reads("{\"<<\": 1}", r#"#{"<<": 1}"#);
         reads("[&a [1], *a]", "[[1], [1]]");
         check("let v = yaml::parse(\"[&a [1], *a]\"); v[0][0] = 2; v", "[[2], [1]]");
-        refuses("&a [*a]", "an alias is part of what it stands for at line 1 column 5");
+        refuses("&a [*a]", "an alias is part of its own anchor at line 1 column 5");
         refuses("a: 1\nb: *c", "while parsing node, found unknown anchor at line 2 column 4");
         refuses("--- &a 1\n--- *a", "while parsing node, found unknown anchor at line 2 column 5");
         refuses("<<: 1", "`<<` takes a map or a list of maps at line 1 column 1");
@@ -128,7 +128,7 @@ mod tests {
         refuses("a: 1\n'a': 2", "the key `a` occurs twice at line 2 column 1");
         refuses("{a: 1, a: 1}", "the key `a` occurs twice at line 1 column 8");
         refuses("? [a]\n: 1", "a key is a list or a map at line 1 column 3");
-        refuses("a: &k 1\n*k : 1", "a key stands for something else than text at line 2 column 1");
+        refuses("a: &k 1\n*k : 1", "a key is an alias of something other than text at line 2 column 1");
         refuses("!!python/object:os.system x", "the tag `!!python/object:os.system` is not known at line 1 column 1");
         refuses("!Ref x", "the tag `!Ref` is not known at line 1 column 1");
         refuses("!!set {a}", "the tag `!!set` is not known at line 1 column 1");

@@ -90,7 +90,7 @@ impl<'t> DocumentReader<'t> {
 
     fn alias(&self, anchor: usize, depth: usize, span: Span) -> PureResult<DocumentNode> {
         let Some(AnchoredNode { node, bytes }) = self.anchors.get(&anchor) else {
-            return Err(invalid("an alias is part of what it stands for", span.start));
+            return Err(invalid("an alias is part of its own anchor", span.start));
         };
         if depth + node.height > DEPTH {
             return Err(too_deep(span.start));
@@ -166,7 +166,7 @@ impl<'t> DocumentReader<'t> {
             Event::Alias(anchor) => {
                 let key = self.alias(anchor, 0, span)?.value.into_immutable_string();
                 key.map(|key| key.to_string())
-                    .map_err(|_| invalid("a key stands for something else than text", span.start))
+                    .map_err(|_| invalid("a key is an alias of something other than text", span.start))
             }
             _ => Err(invalid("a key is a list or a map", span.start)),
         }
@@ -268,7 +268,7 @@ fn place(span: Span) -> Marker {
 }
 
 fn unexpected(span: Span) -> Error {
-    invalid("something is where it does not belong", span.start)
+    invalid("the structure is invalid", span.start)
 }
 
 fn refused(error: &ScanError) -> Error {

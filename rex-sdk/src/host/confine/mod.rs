@@ -105,17 +105,13 @@ impl ConfinementPart {
     #[must_use]
     pub fn without(self) -> &'static str {
         match self {
-            Self::Files => "a worker that gets out of hand could open every file that its user can",
-            Self::Programs => "a worker that gets out of hand could start programs",
-            Self::Network => "a worker that gets out of hand could use the network",
-            Self::Signals => "a worker that gets out of hand could signal and trace other processes of its user",
-            Self::Calls => {
-                "a worker that gets out of hand could reach every system call of the kernel, with its defects"
-            }
-            Self::Privileges => {
-                "a worker that gets out of hand would have the privileges of its user, and could gain others"
-            }
-            Self::Resources => "a worker that gets out of hand could use up the memory of the host",
+            Self::Files => "a compromised worker could open every file that its user can",
+            Self::Programs => "a compromised worker could start programs",
+            Self::Network => "a compromised worker could use the network",
+            Self::Signals => "a compromised worker could signal and trace other processes of its user",
+            Self::Calls => "a compromised worker could reach every system call of the kernel, with its defects",
+            Self::Privileges => "a compromised worker would have the privileges of its user, and could gain others",
+            Self::Resources => "a compromised worker could use up the memory of the host",
         }
     }
 }
@@ -133,8 +129,8 @@ impl ConfinementPart {
             Self::Programs | Self::Network | Self::Signals | Self::Calls => {
                 "a kernel built with CONFIG_SECCOMP_FILTER; in a container, a profile that lets `seccomp` through"
             }
-            Self::Privileges => "a `prctl` and a `capset` that nothing in between holds back",
-            Self::Resources => "`/proc` where it belongs, and a `prlimit64` that nothing in between holds back",
+            Self::Privileges => "a `prctl` and a `capset` that nothing in between blocks",
+            Self::Resources => "`/proc` where it belongs, and a `prlimit64` that nothing in between blocks",
         }
     }
 }
@@ -201,7 +197,8 @@ fn of_files(landlock: u32) -> Vec<String> {
     let mut holders = vec![format!("Landlock, version {landlock}")];
     if landlock < 3 {
         holders.push(
-            "seccomp: no call of the worker cuts a file, which this version of Landlock does not hold".to_owned(),
+            "seccomp: no call of the worker truncates a file, which this version of Landlock does not restrict"
+                .to_owned(),
         );
         holders.push("the supervisor: changes the length of a file, where the policy permits it".to_owned());
     }
@@ -222,7 +219,7 @@ impl fmt::Display for UnconfinedParts {
             [(_, why), ..]
                 if missing.len() == ConfinementPart::ALL.len() && missing.iter().all(|(_, other)| other == why) =>
             {
-                write!(f, "nothing holds: {why}")
+                write!(f, "there is no confinement: {why}")
             }
             _ => f.write_str(&missing.iter().map(|(part, why)| part.missing(why)).collect::<Vec<_>>().join("; ")),
         }
@@ -331,7 +328,7 @@ fn alone() -> Result<(), String> {
     if others.is_empty() {
         return Ok(());
     }
-    Err(format!("the process has other threads, which would stay free: {}", others.join(", ")))
+    Err(format!("the process has other threads, which would stay unconfined: {}", others.join(", ")))
 }
 
 fn state(result: &Result<(), String>) -> PartState {

@@ -105,7 +105,7 @@ impl ProgramStart<'_> {
         let (mut reader, mut writer) = io::pipe()?;
         let (keep, why, parent) = (file.as_raw_fd(), writer.as_raw_fd(), getpid());
         if self.arguments.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a program has a name"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a program needs a name"));
         }
         let arguments = self.arguments.iter().map(|word| text(&[word])).collect::<io::Result<Vec<_>>>()?;
         let pairs = self.environment.iter().map(|(name, value)| text(&[name, OsStr::new("="), value]));
@@ -207,10 +207,10 @@ fn start_in(directory: &CStr) -> Result<(), String> {
     );
     opened.and_then(rustix::process::fchdir).map_err(|error| {
         match error {
-            Errno::NOENT => "there is no directory to start in of that name",
-            Errno::NOTDIR => "what it is to start in is no directory",
-            Errno::LOOP => "a link leads to the directory that it is to start in: name what it leads to",
-            _ => "it may not open the directory that it is to start in",
+            Errno::NOENT => "the working directory does not exist",
+            Errno::NOTDIR => "the working directory is not a directory",
+            Errno::LOOP => "the path of the working directory crosses a link: use the path behind it",
+            _ => "it may not open the working directory",
         }
         .to_owned()
     })
@@ -219,7 +219,8 @@ fn start_in(directory: &CStr) -> Result<(), String> {
 /// Joins parts to a word for the kernel.
 fn text(parts: &[&OsStr]) -> io::Result<CString> {
     let bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_bytes()).copied().collect();
-    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a word for a program holds a NUL"))
+    CString::new(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "an argument of a program contains a NUL"))
 }
 
 /// A running program. When this is dropped, it is killed with its group.

@@ -62,7 +62,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 fn why(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line `-----BEGIN ...-----` has no line `-----END ...-----`",
-        pem::Error::IllegalSectionStart { .. } => "a line `-----BEGIN ...-----` does not end as it should",
+        pem::Error::IllegalSectionStart { .. } => "a line `-----BEGIN ...-----` is malformed",
         pem::Error::Base64Decode(_) => "what is between `BEGIN` and `END` is not base64",
         pem::Error::SectionTooLarge => "it is too long",
         _ => "it cannot be read",

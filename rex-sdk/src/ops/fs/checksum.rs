@@ -84,7 +84,7 @@ mod tests {
             assert_eq!(world.returns("fs::checksum", args), format!("\"{sum}\""), "{args}");
         }
         let error = world.call("fs::checksum", r#"["/empty", {"algorithm": "md\n5"}]"#).unwrap_err();
-        assert_eq!(error.message, r"`algorithm` of `fs::checksum` takes `sha256`, `blake3`, `md\n5` came");
+        assert_eq!(error.message, r"`algorithm` of `fs::checksum` expects `sha256`, `blake3`, got `md\n5`");
         assert_eq!(world.run.budget().bytes_read(), 3 * PIECE as u64 + 1);
     }
 }

@@ -41,7 +41,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let uid = number(session, args.text_option("owner")?, false)?;
     let gid = number(session, args.text_option("group")?, true)?;
     if (uid, gid) == (-1, -1) {
-        return Err(Error::validation("`fs::chown` takes `owner`, `group` or both, none came"));
+        return Err(Error::validation("`fs::chown` expects `owner`, `group` or both, got neither"));
     }
     let action = fs::Chown { uid, gid };
     if !args.flag("recursive")? {

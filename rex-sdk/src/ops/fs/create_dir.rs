@@ -59,7 +59,7 @@ fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error
             Err(error) if error.code == Code::AlreadyExists => {
                 // Creating something below an existing name shows whether it is a directory.
                 if dir == path && stat::follow(session, dir)?.1.kind != EntryKind::Directory {
-                    return Err(error.with_help("it is no directory"));
+                    return Err(error.with_help("it is not a directory"));
                 }
             }
             Err(error) => return Err(error),

@@ -53,7 +53,7 @@ fn text(session: &Session<'_>, path: &AbsPath) -> Result<String, Error> {
     String::from_utf8(session.open(path.clone())?.read_all_expanded()?).map_err(|_| {
         let path = path.as_str().escape_debug();
         Error::new(Code::Unsupported, format!("`{path}` is not UTF-8"))
-            .with_help("`fs::checksum` tells whether files are the same")
+            .with_help("use `fs::checksum` to compare the files")
     })
 }
 

@@ -127,7 +127,7 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
         return Err(bounds::exceeded(
             "glob_bytes",
             "bytes of a glob",
-            "match less, and look at the names in the script",
+            "use a shorter pattern, and check the names in the script",
         ));
     }
     let no = |why: &str, help: &str| {
@@ -247,7 +247,7 @@ impl FindWalk<'_, '_> {
             let kind = entry.kind;
             match named(dir, entry.name) {
                 Ok((_, path)) if kind == EntryKind::Unknown => {
-                    self.skip(&path, Error::new(Code::Io, "what it is could not be found out"))?;
+                    self.skip(&path, Error::new(Code::Io, "its type could not be read"))?;
                 }
                 Ok((name, path)) => {
                     if self.filter.takes_entry(&name, kind) && !self.cursor.passed_by_level(&path) {

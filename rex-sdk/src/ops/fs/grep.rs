@@ -116,7 +116,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         ..GrepHits::default()
     };
     let mut file = session.open(args.path("path")?).map_err(|error| match error.code {
-        Code::Unsupported => error.with_help("one file is searched; `fs::find` tells which there are in a directory"),
+        Code::Unsupported => error.with_help("this searches one file; `fs::find` lists the files of a directory"),
         _ => error,
     })?;
     let matcher = matcher(args)?;

@@ -97,7 +97,7 @@ pub(crate) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (
     match dir.entry(&name) {
         Ok(path) => Ok((path.name().to_owned(), path)),
         Err(error) => {
-            let message = format!("the name `{}` makes no path: {error}", name.escape_ascii());
+            let message = format!("the name `{}` is not a valid path: {error}", name.escape_ascii());
             Err((name, Error::new(Code::Unsupported, message)))
         }
     }

@@ -28,7 +28,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (path, metadata) = look(session, args.path("path")?)?;
     if metadata.kind != EntryKind::Symlink {
-        return Err(unsupported(&path, &format!("it is a {}, and no symbolic link", metadata.kind.as_str())));
+        return Err(unsupported(&path, &format!("it is a {}, not a symbolic link", metadata.kind.as_str())));
     }
     let target = metadata.target.ok_or_else(|| unsupported(&path, "where it leads is not UTF-8"))?;
     Ok(Value::Text(target))

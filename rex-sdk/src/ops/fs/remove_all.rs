@@ -42,7 +42,7 @@ fn ends_with_a_name(text: &str) -> Result<(), Error> {
     }
     let message = format!("`{}` does not end with the name of a directory", text.escape_debug());
     Err(Error::validation(message)
-        .with_help("if that directory is meant, leave out the slash at its end; is a part of the path empty?"))
+        .with_help("if you mean that directory, leave out the slash at its end; is a part of the path empty?"))
 }
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {

@@ -101,7 +101,7 @@ fn pattern(args: &Args) -> Result<Regex, Error> {
 }
 
 fn refuse(operation: &str, text: &str, why: &str) -> Error {
-    Error::validation(format!("`{}` is no pattern for `{operation}`: {why}", shown(text)))
+    Error::validation(format!("`{}` is not a pattern for `{operation}`: {why}", shown(text)))
 }
 
 /// Compiles a regular expression within bounds. Errors quote `text`.
@@ -213,6 +213,6 @@ mod tests {
         }
         assert_eq!(world.os.contents("/f").unwrap(), "x".repeat(900).as_bytes());
         let error = world.call("fs::replace", r#"["/f", "[\n", "y", {"regex": true}]"#).unwrap_err();
-        assert_eq!(error.message, r"`[\n` is no pattern for `fs::replace`: unclosed character class");
+        assert_eq!(error.message, r"`[\n` is not a pattern for `fs::replace`: unclosed character class");
     }
 }

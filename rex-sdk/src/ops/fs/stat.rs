@@ -94,7 +94,7 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
         }
         let Some(target) = &metadata.target else {
             return Err(unsupported(&at, "it is a symbolic link whose target is not UTF-8")
-                .with_help("the option `follow: false` tells about the link itself"));
+                .with_help("the option `follow: false` inspects the link itself"));
         };
         links += 1;
         if links > MAX_LINKS {

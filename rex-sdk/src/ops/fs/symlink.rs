@@ -27,7 +27,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (target, path) = (args.text("target")?, args.path("path")?);
     if target.is_empty() || target.contains('\0') || target.len() >= 4096 {
-        return Err(Error::validation(format!("`{}` is not where a link can lead", target.escape_debug())));
+        return Err(Error::validation(format!("`{}` is not a valid target of a link", target.escape_debug())));
     }
     session
         .act(fs::Symlink { target: target.to_owned() }, path, |grant| session.os.symlink(grant))

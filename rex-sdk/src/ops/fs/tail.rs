@@ -88,15 +88,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     let until = args.text_option("until")?;
     if until.is_some() && timeout.is_zero() {
-        return Err(Error::validation("`until` waits, and there is no time to wait")
-            .with_help("say in `timeout` how long it may take: `timeout: \"5s\"`"));
+        return Err(Error::validation("`until` needs `timeout`").with_help("set how long to wait: `timeout: \"5s\"`"));
     }
     let until = until.map(|pattern| compile("fs::tail", pattern, pattern)).transpose()?;
     let file = session.open(path.clone())?;
     let max = lines.unwrap_or(LINES);
     let mut tail = match after {
         Some(_) if file.format().is_some() => {
-            let message = format!("`{}` is compressed, and has no places to go on from", path.as_str().escape_debug());
+            let message =
+                format!("`{}` is compressed, so it cannot be read from an offset", path.as_str().escape_debug());
             return Err(Error::new(Code::Unsupported, message).with_help("`fs::expand` makes a plain file of it"));
         }
         Some(after) => FollowedFile::from(session, path, file, after, lines)?,

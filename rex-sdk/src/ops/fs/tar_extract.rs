@@ -131,7 +131,7 @@ impl ExtractionGrants {
 fn owners(session: &Session<'_>, plan: &ExtractPlan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
     let ask = |(name, owner, modified): &(String, Option<(u32, u32)>, Timestamp)| {
         let path = below(to, name)?;
-        let owner = owner.ok_or_else(|| refused(name.as_bytes(), "the archive does not say whose it is"))?;
+        let owner = owner.ok_or_else(|| refused(name.as_bytes(), "the archive records no owner for it"))?;
         Ok((path.clone(), Ownership::ask(session, &path, owner, None, *modified)?))
     };
     plan.owners.iter().map(ask).collect()
@@ -146,7 +146,7 @@ fn destination(session: &Session<'_>, to: AbsPath, like: FileAccess) -> Result<A
     match created {
         Err(error) if error.code == Code::AlreadyExists => match stat::follow(session, to)? {
             (path, metadata) if metadata.kind == EntryKind::Directory => Ok(path),
-            _ => Err(error.with_help("it is no directory")),
+            _ => Err(error.with_help("it is not a directory")),
         },
         created => created.map_err(into_missing),
     }
@@ -209,7 +209,7 @@ impl Extraction<'_, '_> {
     ) -> Result<(), Error> {
         let changed = || {
             let path = archive.path().as_str().escape_debug();
-            Error::new(Code::Io, format!("`{path}` has changed meanwhile"))
+            Error::new(Code::Io, format!("`{path}` changed meanwhile"))
         };
         let mut files = std::mem::take(&mut self.plan.files).into_iter().zip(grants);
         walk(self.session, archive, |member, contents| {

@@ -54,7 +54,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             Err(error) => return Err(super::into_missing(error)),
         }
     }
-    Err(Error::new(Code::AlreadyExists, format!("{TRIES} names that were tried are taken")))
+    Err(Error::new(Code::AlreadyExists, format!("all {TRIES} names that were tried exist")))
 }
 
 #[cfg(test)]

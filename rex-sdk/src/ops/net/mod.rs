@@ -29,7 +29,7 @@ fn host(args: &Args) -> Result<RemoteHost, Error> {
 fn port(args: &Args) -> Result<u16, Error> {
     let port = args.count("port")?;
     let known = u16::try_from(port).ok().filter(|port| *port != 0);
-    known.ok_or_else(|| Error::validation(format!("`{port}` is not a port: there are 1 to 65535")))
+    known.ok_or_else(|| Error::validation(format!("`{port}` is not a port: ports are 1 to 65535")))
 }
 
 /// Returns tables of the kernel.

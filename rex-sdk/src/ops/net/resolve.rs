@@ -50,7 +50,7 @@ fn record_type(text: &str) -> Result<String, Error> {
     if dns::TYPES.contains(&&*record) {
         return Ok(record);
     }
-    let message = format!("`{}` is no type of records that Rex asks for", text.escape_debug());
+    let message = format!("`{}` is not a record type that Rex supports", text.escape_debug());
     Err(Error::validation(message).with_help(format!("there are: {}", dns::TYPES.join(", "))))
 }
 
@@ -59,7 +59,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let server = args.text_option("server")?.map(server).transpose()?;
     let Some(record) = args.text_option("type")? else {
         if server.is_some() {
-            return Err(Error::validation("`server` needs `type`: only then name servers are asked"));
+            return Err(Error::validation("`server` needs `type`: without it, no name server is asked"));
         }
         let found = addresses(session, &host)?;
         return Ok(Value::List(found.into_iter().map(|address| address.to_string().into()).collect()));

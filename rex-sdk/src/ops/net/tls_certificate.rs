@@ -53,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let checker = Arc::new(Checker::new(&line.authorities, true)?);
     let stream = secure(line, &name, &checker)?;
     let shown = stream.conn.peer_certificates().unwrap_or_default();
-    let (first, rest) = shown.split_first().ok_or_else(|| Error::new(Code::Io, "no certificate came"))?;
+    let (first, rest) = shown.split_first().ok_or_else(|| Error::new(Code::Io, "the server sent no certificate"))?;
     let chain = rest.iter().map(|der| describe(der)).collect::<Result<Vec<_>, _>>()?;
     let mut told = describe(first)?;
     if let Value::Map(entries) = &mut told {

@@ -163,7 +163,7 @@ fn meant(args: &Args, all: ProcessList) -> Result<SelectedProcesses, Error> {
             None => found.push(status),
             Some((what, _)) => {
                 let pid = status.process.pid();
-                others.get_or_insert_with(|| format!("the `{what}` of process {pid} could not be found out"));
+                others.get_or_insert_with(|| format!("the `{what}` of process {pid} could not be read"));
             }
         }
     }
@@ -258,7 +258,7 @@ mod tests {
     fn what_is_not_known_is_not_taken_for_another() {
         let world = World::new(unknown(5, "x"));
         let error = world.call("process::list", r#"[{"user": "root"}]"#).unwrap_err();
-        assert_eq!(error.message, "not all processes are known: the `user` of process 5 could not be found out");
+        assert_eq!(error.message, "not all processes are known: the `user` of process 5 could not be read");
         let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
         // A process whose name differs from that of the program does not match.

@@ -81,7 +81,7 @@ fn pin(text: &str) -> Result<(), Error> {
     if text.is_empty() || text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
         return Ok(());
     }
-    Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", text.escape_debug())))
+    Err(Error::validation(format!("`{}` is not a SHA-256 in hexadecimal", text.escape_debug())))
 }
 
 /// Checks that a program is a path, as a shell would search for a bare name.
@@ -89,8 +89,8 @@ pub(super) fn program_path(text: &str) -> Result<(), Error> {
     if text.contains('/') {
         return Ok(());
     }
-    let message = format!("`{}` is no path, and no directory is searched for programs", text.escape_debug());
-    Err(Error::validation(message).with_help("a program is named by its path, as in `/usr/bin/df`"))
+    let message = format!("`{}` is not a path, and Rex does not search directories for programs", text.escape_debug());
+    Err(Error::validation(message).with_help("name the program by its path, as in `/usr/bin/df`"))
 }
 
 /// Returns the action and the program of a call.
@@ -156,7 +156,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let discarded = finished.stdout_discarded > 0 || finished.stderr_discarded > 0;
     if discarded && wanted.is_none_or(|wanted| wanted > limit) {
         let error = has_run(&finished, exceeded("program_output_bytes", limit, "bytes of output"));
-        let help = error.help.clone().map(|help| format!("say in `max_output` how much of it to keep; {help}"));
+        let help = error.help.clone().map(|help| format!("set in `max_output` how much of it to keep; {help}"));
         return Err(Error { help, ..error });
     }
     Ok(describe(finished))

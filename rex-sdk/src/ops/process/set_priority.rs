@@ -27,7 +27,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let nice = args.int("nice")?;
     if !(-20..=19).contains(&nice) {
-        return Err(Error::validation(format!("a nice value is from -20 to 19, {nice} came")));
+        return Err(Error::validation(format!("a nice value is from -20 to 19, got {nice}")));
     }
     let process = one(session, args)?.process;
     let before = act(session, process::SetPriority { nice }, &process, |grant| {

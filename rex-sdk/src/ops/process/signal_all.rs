@@ -45,7 +45,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let signal = signal_name(args.text("signal")?)?;
     let filters = FILTERS.iter().map(|filter| args.text_option(filter.name)).collect::<Result<Vec<_>, _>>()?;
     if filters.iter().all(Option::is_none) {
-        return Err(Error::validation("`process::signal_all` takes at least one of its filters, none came")
+        return Err(Error::validation("`process::signal_all` expects at least one filter, got none")
             .with_help("the filters are: name, exe, user, unit"));
     }
     let meant = meant(args, all(session, None)?)?;

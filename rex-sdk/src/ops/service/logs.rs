@@ -143,7 +143,7 @@ impl UnitPermits<'_, '_> {
 fn too_many(limit: u64) -> Error {
     let error = exceeded("entries", limit, "records");
     let help = error.help.clone().unwrap_or_default();
-    error.with_help(format!("say with `max`, `since`, `priority` or `pattern` which are meant; {help}"))
+    error.with_help(format!("select fewer with `max`, `since`, `priority` or `pattern`; {help}"))
 }
 
 fn urgency(name: &str) -> Option<u8> {

@@ -75,7 +75,7 @@ fn reaching<A: Action<Resource = Unit>, T>(
             }
         }
     }
-    Err(Error::new(Code::Io, format!("`{}` keeps changing which units it reaches", unit.name())))
+    Err(Error::new(Code::Io, format!("the units that `{}` affects keep changing", unit.name())))
 }
 
 /// Returns changes on disk as a script sees them.

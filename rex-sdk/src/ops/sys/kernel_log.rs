@@ -42,7 +42,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let too_many = || {
         let error = exceeded("entries", limit, "records");
         let help = error.help.clone().unwrap_or_default();
-        error.with_help(format!("say in `max` how many of the last are meant; {help}"))
+        error.with_help(format!("set the number of the last records in `max`; {help}"))
     };
     if max.is_some_and(|max| max > limit) {
         return Err(too_many());

@@ -57,7 +57,7 @@ pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile;
         other => other.into_error(&Host),
     };
     let texts = session.os.inspect(grant, files.to_vec(), session.run.budget()).map_err(told)?;
-    texts.try_into().map_err(|_| Error::new(Code::Io, format!("`{}`: not all of it came", paths())))
+    texts.try_into().map_err(|_| Error::new(Code::Io, format!("`{}`: the result is incomplete", paths())))
 }
 
 /// Returns the contents of a file an `interval` ago and now. Without an interval, the first one is empty.

@@ -53,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         [_, _, _, _] => None,
         _ => Some(Err(Error::new(
             Code::Io,
-            format!("what the packages say is not as expected: `{}`", line.escape_debug()),
+            format!("the package database is not as expected: `{}`", line.escape_debug()),
         ))),
     };
     text.lines().filter_map(package).collect::<Result<_, _>>().map(Value::List)

@@ -333,7 +333,10 @@ fn bad_servers_do_not_hold_anything_up() {
     for target in ["/slow", "/silent"] {
         let start = Instant::now();
         let error = world.get(&server.url(target), &[("timeout", Value::Int(1))]).unwrap_err();
-        assert!(error.code == Code::LimitExceeded && error.message.contains("longer"), "{target}: {error}");
+        assert!(
+            error.code == Code::LimitExceeded && error.message.contains("exceeds the timeout"),
+            "{target}: {error}"
+        );
         assert!((1.0..5.0).contains(&start.elapsed().as_secs_f64()), "{target}");
     }
     let short = [("max_bytes", Value::Int(3))];
@@ -387,7 +390,7 @@ fn a_certificate_is_trusted_for_what_it_says_until_it_expires() {
     for (server, why) in [
         (&other, "it is issued for another name than `localhost`"),
         (&old, "it expired at 2021-01-01T00:00:00Z"),
-        (&stranger, "this machine trusts nobody who vouches for it"),
+        (&stranger, "this machine does not trust its issuer"),
         (&own, "it is self-signed, and this machine does not trust it"),
     ] {
         let error = world.get(&url(server, "localhost"), &[]).unwrap_err();
@@ -563,7 +566,7 @@ fn what_answers_with_something_else_is_not_believed() {
     let world = World::new();
     let options = map(&[("type", "A".into()), ("server", address.to_string().into())]);
     let error = world.call("net::resolve", vec!["www.test".into(), options]).unwrap_err();
-    assert!(error.code == Code::Io && error.message.contains("no answer"), "{error}");
+    assert!(error.code == Code::Io && error.message.contains("not a valid answer"), "{error}");
     answering.join().unwrap();
 }
 
