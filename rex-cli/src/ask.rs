@@ -1,10 +1,10 @@
 //! `rex policy ask`
 
-mod later;
+mod call;
+mod denied_parts;
+mod late_needs;
 mod links;
 mod needs;
-mod part;
-mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -68,7 +68,7 @@ pub(crate) fn ask(args: &AskArgs, color: Color) -> Result<Exit, Stop> {
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     match &args.operation {
-        Some(call) => whole::ask(args, call, at, (&policies, &policy)),
+        Some(call) => call::ask(args, call, at, (&policies, &policy)),
         None => one(args, at, (&policies, &policy), color),
     }
 }

@@ -8,8 +8,8 @@ mod meant;
 mod needed;
 mod patterns;
 mod places;
+mod principals;
 mod usable;
-mod whom;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
@@ -195,7 +195,7 @@ struct LintContext<'p> {
     shapes: OnceCell<dead::PolicyShapes>,
     permits: OnceCell<places::PermitReaches>,
     programs: OnceCell<broad::RunnablePrograms>,
-    whom: OnceCell<whom::NamedPrincipals<'p>>,
+    whom: OnceCell<principals::NamedPrincipals<'p>>,
     needed: needed::NeededActions,
     /// Number of times that two policies were compared.
     compared: Cell<usize>,

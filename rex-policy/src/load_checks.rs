@@ -26,7 +26,7 @@ mod relation;
 mod ruled;
 mod times;
 mod values;
-mod wild;
+mod wildcards;
 mod wording;
 
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ use about::{PossibleActions, UNSURE, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
 pub(crate) use ruled::{KnownFact, rules_out};
 pub(crate) use times::expired;
-pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
+pub(crate) use wildcards::{in_entities as wild_in, quoted, quoted_pattern};
 
 /// The names and members that policies are checked against.
 pub(crate) struct LoadChecker<'a> {
@@ -168,12 +168,12 @@ impl<'a> LoadChecker<'a> {
             let spelled = format!("{}::\"{}\"", uid.kind, uid.id);
             let place = look.find(&spelled).or(look.statement);
             if let Some(mut finding) = check_id(&self.vocabulary, &look.file.text, || place, &uid) {
-                if let Some(help) = wild::instead(&uid) {
+                if let Some(help) = wildcards::instead(&uid) {
                     finding.help = Some(help);
                 }
                 look.findings.push(finding);
             } else {
-                wild::id(look, &uid, syntax);
+                wildcards::id(look, &uid, syntax);
                 alias::id(look, &uid);
                 parameter::id(look, &uid);
                 spelled_bytes(look, &uid, syntax);
@@ -216,7 +216,7 @@ fn spelled_bytes(look: &mut CheckedPolicy<'_>, uid: &Uid, syntax: Option<&Expr>)
         return;
     }
     if let Some((message, help)) = values::lower_bytes(&uid.id) {
-        let excepted = syntax.is_some_and(|syntax| wild::is_excepted(syntax, true, uid));
+        let excepted = syntax.is_some_and(|syntax| wildcards::is_excepted(syntax, true, uid));
         let severity = look.severity(true, Some(!excepted));
         look.add(Some("REX013"), severity, &written, message, &help);
     }

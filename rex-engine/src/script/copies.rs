@@ -3,8 +3,8 @@
 use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, Position, Stmt};
 
-use super::look::{returns_a_copy, returns_nothing};
-use super::lost::ReportFn;
+use super::check::{returns_a_copy, returns_nothing};
+use super::lost_values::ReportFn;
 use super::names::quoted;
 
 /// The reason that a variable is a copy of something else.

@@ -3,7 +3,7 @@
 use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, FnCallExpr, Map, Module, Position, Stmt};
 
-use super::look::place;
+use super::check::place;
 use super::names::FunctionNames;
 use super::scan::ScriptPlace;
 

@@ -6,8 +6,8 @@ use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Position, Stmt};
 
+use super::check::place;
 use super::fields::ValueRoots;
-use super::look::place;
 use super::names::{list, quoted};
 use super::parts::ScriptPart;
 use super::scan::{ScriptPlace, ScriptScan};

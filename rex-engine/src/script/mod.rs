@@ -6,18 +6,18 @@
 //! replace them, after which the script is compiled again; places in errors are those of the original.
 
 mod calls;
+mod check;
 mod copies;
 mod edits;
 mod fields;
 pub(crate) mod foreign;
 pub(crate) mod habits;
-mod heed;
 mod literal;
-mod look;
-mod lost;
+mod lost_values;
 mod meant;
 mod names;
 mod parts;
+mod result_uses;
 mod scan;
 mod slips;
 
@@ -28,8 +28,8 @@ use rex_core::{Error, Value};
 use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
+pub(crate) use check::{ASKED, CAUGHT, DIVIDED, JOINED, SLIPPED, SUBTRACTED, SWITCHED};
 pub(crate) use fields::ValueRoot;
-pub(crate) use look::{ASKED, CAUGHT, DIVIDED, JOINED, SLIPPED, SUBTRACTED, SWITCHED};
 pub(crate) use names::FunctionNames;
 use scan::ScriptPlace;
 
@@ -47,7 +47,7 @@ pub(crate) struct CheckedScript {
 pub(crate) struct ErrorContext {
     edits: edits::ScriptEdits,
     roots: HashMap<ScriptPlace, ValueRoot>,
-    heed: heed::ResultUses,
+    heed: result_uses::ResultUses,
     operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
@@ -68,7 +68,7 @@ thread_local! {
 pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
     #[expect(deprecated, reason = "the callback is not deprecated: Rhai marks it so because it may change")]
     engine.on_parse_token(|token, position, _| {
-        let name = NAMES.with_borrow(|names| names.get(&look::place(position)).cloned());
+        let name = NAMES.with_borrow(|names| names.get(&check::place(position)).cloned());
         match name {
             Some(name) => Token::Identifier(Box::new(name.as_str().into())),
             None => token,
@@ -87,7 +87,7 @@ impl CheckedScript {
     ) -> Result<Self, RefusedScript> {
         let scan = scan::scan(text);
         let ast = compile(engine, text, scope, scan.names.clone()).map_err(RefusedScript::Parse)?;
-        let look = look::ScriptCheck::new(&ast, &scan, names, args);
+        let look = check::ScriptCheck::new(&ast, &scan, names, args);
         let mut look = look;
         for (place, error) in literal::failures(engine, names, &ast) {
             look.mistake(place, error);
@@ -138,8 +138,8 @@ impl ErrorContext {
         if !matches!(answer, Value::Bool(false) | Value::Map(_)) {
             return None;
         }
-        let place = self.edits.original(look::place(position));
-        self.heed.unheeded(operation, place, answer).map(|error| look::failure(place, error))
+        let place = self.edits.original(check::place(position));
+        self.heed.unheeded(operation, place, answer).map(|error| check::failure(place, error))
     }
 
     /// Returns the warning for a caught error that the script ignores, if a mistake of the script caused it: not a missing value, and not
@@ -152,12 +152,12 @@ impl ErrorContext {
             _ => false,
         };
         let message = format!("`catch` hides a mistake of the script: {}", error.message);
-        is_slip.then(|| look::failure(place, Error { message, ..error }))
+        is_slip.then(|| check::failure(place, Error { message, ..error }))
     }
 
     /// Names the method that the script has at the place of an error, and not the one that is called for it.
     pub(crate) fn as_written(&self, mut error: Error, place: ScriptPlace) -> Error {
-        if let Some((written, copy)) = self.edits.at(self.edits.original(place)).and_then(look::in_place) {
+        if let Some((written, copy)) = self.edits.at(self.edits.original(place)).and_then(check::in_place) {
             let (from, to) = (format!("`{copy}"), format!("`{written}"));
             error.message = error.message.replace(&from, &to);
             error.help = error.help.map(|help| help.replace(&from, &to));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
 use super::places::{PermitReaches, ScopeKey, key};
-use super::whom::NamedPrincipals;
+use super::principals::NamedPrincipals;
 use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::index::action_meets;

@@ -3,7 +3,7 @@
 use rex_core::Resource;
 use rex_core::machine::KernelParameter;
 
-use super::{CheckedPolicy, wild};
+use super::{CheckedPolicy, wildcards};
 use crate::rule::Uid;
 
 /// Directories within others that kernels have; each name without a dot is a directory, too.
@@ -39,7 +39,7 @@ pub(super) fn id(look: &mut CheckedPolicy<'_>, uid: &Uid) {
     if *uid.kind != *KernelParameter::SPEC.to_string() || !is_directory {
         return;
     }
-    let excepted = look.syntax.is_some_and(|syntax| wild::is_excepted(syntax, true, uid));
+    let excepted = look.syntax.is_some_and(|syntax| wildcards::is_excepted(syntax, true, uid));
     let severity = look.severity(true, Some(!excepted));
     let id = uid.id.escape_debug();
     let message = format!("`{id}` is a directory of parameters: nothing is read or set by its name");

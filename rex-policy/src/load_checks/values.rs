@@ -9,7 +9,7 @@ use rex_core::{Action, Resource, ValueSet};
 use super::about::{ComparedTerm, PossibleActions};
 use super::alias::leads_elsewhere;
 use super::compared::{ComparedConstant, ComparedWith, compared};
-use super::{CheckedPolicy, walk, wild};
+use super::{CheckedPolicy, walk, wildcards};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
@@ -104,14 +104,14 @@ fn of_text(
 ) {
     let is_program =
         term == ComparedTerm::Resource("path") && about.actions.iter().all(|spec| spec.resource == Program::SPEC);
-    if wild::text(look, (&term.text(), is_program), pattern, like, values, severity) {
+    if wildcards::text(look, (&term.text(), is_program), pattern, like, values, severity) {
         return;
     }
     if values.iter().all(|values| !values.has_like(pattern)) {
         never(look, about, (term, pattern, like), values, severity);
         return;
     }
-    let (raw, shown) = (wild::raw(pattern), wild::shown(pattern));
+    let (raw, shown) = (wildcards::raw(pattern), wildcards::shown(pattern));
     let all_are = |known: &[ValueSet]| values.iter().all(|values| known.contains(values));
     if all_are(&NAMES)
         && let Some((message, help)) = lower_bytes(&shown).filter(|_| look.find(&raw).is_some())
@@ -132,7 +132,7 @@ fn never(
     values: &[ValueSet],
     severity: Severity,
 ) {
-    let text = wild::shown(pattern);
+    let text = wildcards::shown(pattern);
     // For paths, this always was an error.
     let paths = |spec: &&rex_core::ActionSpec| ["Path", "Program"].contains(&spec.resource.name);
     let severity = match term {
@@ -147,7 +147,7 @@ fn never(
         Some(meant) => format!("did you mean `{}`? {}", visible(&meant), they_are(values)),
         None => they_are(values),
     };
-    look.add(Some("REX013"), severity, &wild::raw(pattern), message, &help);
+    look.add(Some("REX013"), severity, &wildcards::raw(pattern), message, &help);
 }
 
 /// Describes the values that something has.

@@ -4,7 +4,7 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 
 use super::about::{ComparedTerm, letter};
 use super::constant::Constant;
-use super::wild;
+use super::wildcards;
 use crate::rule::literal;
 
 /// Describes a comparison in a few words.
@@ -45,7 +45,7 @@ pub(super) fn told(expr: &Expr) -> String {
         Expr::BinaryOp { op, left, right } => format!("{} {} {}", side(left), sign(*op), side(right)),
         Expr::Like { expr, pattern } => {
             let chars: Vec<_> = pattern.iter().map(letter).collect();
-            format!("{} like \"{}\"", side(expr), wild::shown(&chars).escape_debug())
+            format!("{} like \"{}\"", side(expr), wildcards::shown(&chars).escape_debug())
         }
         Expr::Is { expr, entity_type, in_expr: None } => format!("{} is {}", side(expr), entity_type.0),
         Expr::Is { expr, entity_type, in_expr: Some(within) } => {
@@ -106,7 +106,7 @@ pub(super) fn needle(expr: &Expr) -> String {
             (Some(_), None) => needle(left),
             _ => needle(right),
         },
-        Expr::Like { pattern, .. } => wild::raw(&pattern.iter().map(letter).collect::<Vec<_>>()),
+        Expr::Like { pattern, .. } => wildcards::raw(&pattern.iter().map(letter).collect::<Vec<_>>()),
         Expr::GetAttr { .. } => ComparedTerm::of(expr).map_or_else(String::new, ComparedTerm::text),
         Expr::HasAttr { attrs, .. } => {
             format!("has {}", attrs.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("."))

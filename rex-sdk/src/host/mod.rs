@@ -32,7 +32,7 @@ mod tool;
 mod unit_files;
 pub mod worker;
 mod write;
-mod written;
+mod write_limit;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

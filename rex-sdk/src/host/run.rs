@@ -23,7 +23,7 @@ use super::accounts::user;
 use super::confine::{self, RunningProgram, WorkerBounds};
 use super::open::kind;
 use super::resolve;
-use super::written::WriteLimit;
+use super::write_limit::WriteLimit;
 use crate::links::FinalLink;
 use crate::os::{EntryKind, FinishedProgram, OsError, StartOptions, permitted};
 

@@ -6,9 +6,9 @@ use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::CallableFunctions;
+use super::check::{is_plain, place, returns_a_copy, returns_nothing};
 use super::copies::{CopyReason, VariableUses, is_part, mentions};
 use super::fields::{ValueRoots, called, closure};
-use super::look::{is_plain, place, returns_a_copy, returns_nothing};
 use super::names::{FunctionNames, quoted};
 use super::parts::ScriptPart;
 use super::scan::ScriptPlace;

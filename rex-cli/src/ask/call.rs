@@ -14,9 +14,9 @@ use rex_policy::{Patch, Policy, Trace};
 use rex_sdk::{MemOs, Overlay};
 use serde::Serialize;
 
-use super::later::{self, LateNeed};
+use super::denied_parts::{self, DeniedPart};
+use super::late_needs::{self, LateNeed};
 use super::links;
-use super::part::{self, DeniedPart};
 use super::{
     AskAnswer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
 };
@@ -80,13 +80,13 @@ pub(super) fn ask(
         .map(|needed| {
             let top = policy.trace(&needed.asked.request());
             let below = beneath(needed).map(|asked| policy.trace(&asked.request()));
-            let part = part::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
+            let part = denied_parts::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
             // If the top of a tree is allowed, the request below it decides.
             let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
             TracedRequest { needed, trace, part }
         })
         .collect();
-    let later = later::of(&calls, policy, &subject.principal);
+    let later = late_needs::of(&calls, policy, &subject.principal);
     let answered = AnsweredCall { policy, call, traced: &traced, later: &later };
     let allowed = answered.is_allowed();
     let requests: Vec<_> = needed.iter().map(|needed| needed.asked.request()).collect();
@@ -272,7 +272,7 @@ impl AnsweredCall<'_> {
                 0 if all == 1 => ", which is given".to_owned(),
                 0 => ", all of which are given".to_owned(),
                 denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
-            } + part::summary(traced.iter().flat_map(|traced| &traced.part))
+            } + denied_parts::summary(traced.iter().flat_map(|traced| &traced.part))
         );
         for TracedRequest { needed, trace, part } in traced {
             let request = needed.asked.request();
@@ -299,7 +299,7 @@ impl AnsweredCall<'_> {
             part.iter().for_each(|part| out += &part.human());
             traces(&mut out, trace);
         }
-        out += &later::human(later);
+        out += &late_needs::human(later);
         if let Some(patch) = patch {
             out += &change(patch);
         }

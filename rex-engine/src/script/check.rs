@@ -10,12 +10,12 @@ use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 use super::calls::CallableFunctions;
 use super::edits::ScriptEdits;
 use super::fields::{ValueRoot, ValueRoots, called};
-use super::heed::ResultUses;
 use super::names::{FunctionNames, quoted};
 use super::parts::ScriptPart;
+use super::result_uses::ResultUses;
 use super::scan::{ScriptPlace, ScriptScan};
 use super::slips::{added_late, is_place, last_place};
-use super::{lost, meant};
+use super::{lost_values, meant};
 use crate::report::Failure;
 
 /// Methods that change their receiver in place, each with the one that returns a changed copy.
@@ -125,7 +125,8 @@ impl ScriptCheck {
                 true
             });
         }
-        let dropped = lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
+        let dropped =
+            lost_values::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
         look.heed = ResultUses::new(ast, dropped);
         meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {

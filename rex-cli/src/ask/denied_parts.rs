@@ -4,7 +4,7 @@ use rex_core::{Effect, Extent, ReachPlace};
 use rex_policy::{ReachException, Trace};
 use serde::Serialize;
 
-use super::whole::NeededRequest;
+use super::call::NeededRequest;
 use crate::draw::line;
 
 /// A policy that denies part of a tree, or may deny it.
