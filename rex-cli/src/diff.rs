@@ -13,34 +13,34 @@ use crate::operation::ShownOperation;
 use crate::patience::{PatienceArgs, SolverPatience};
 use crate::{check, draw, load, print};
 
-pub(crate) const EXIT_CODES: &str = "Where this `rex` was built with proofs and the solver cvc5 is there (see `rex policy prove --help`), what is found is all there is.
-Else requests are made from the names, texts and numbers of both policies; the output says so, since what they do not show may be all the
-same.
+pub(crate) const EXIT_CODES: &str = "If this `rex` was built with proofs and the solver cvc5 is installed (see `rex policy prove --help`), the list is complete. Otherwise Rex
+makes requests from the names, texts and numbers of both policies; the output says so, since there may be other differences.
 
-A difference is told for each action, each type of principal, and each way in which the policies make it so: the solver is asked again for
-what is like none of those that were found, until there is no other. Then this is proved of that action and type of principal.
+Rex reports one difference for each action, type of principal, and way in which the policies cause it: it asks the solver for a difference
+unlike those already found until there is none. The list is then proved complete for that action and type of principal.
 
 Exit codes:
   0    no difference was found
-  1    there is one, or it is not known whether there is: a solver could not decide, or no request could be made of a policy; with --fail-on-new, one that allows something
+  1    a difference was found, or is possible: the solver could not decide, or no request fits a policy; with --fail-on-new,
+       only if something is or may be newly allowed
   2    usage, or an input that cannot be read
   3    a policy is rejected";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiffArgs {
-    /// The older policy; a file, or a folder
+    /// Older policy: a file or a folder
     #[arg(value_name = "OLD")]
     older: PathBuf,
-    /// The newer one
+    /// Newer policy: a file or a folder
     #[arg(value_name = "NEW")]
     newer: PathBuf,
     /// Cedar entities as JSON, for both
     #[arg(long, value_name = "FILE")]
     entities: Option<PathBuf>,
-    /// Look at examples alone, without a solver
+    /// Compare by examples only, without a solver
     #[arg(long)]
     examples: bool,
-    /// Fail only if something is newly allowed, or if it is not proved that nothing is
+    /// Fail only if something is newly allowed, or if Rex cannot prove that nothing is
     #[arg(long)]
     fail_on_new: bool,
     #[command(flatten)]
@@ -59,14 +59,14 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     let patience = args.patience.timeout;
-    let help = "`--examples` does without a solver";
+    let help = "`--examples` compares without a solver";
     let proved = match args.examples {
         true => None,
         false => all(&older, &newer, patience).map_err(|stop| stop.with_help(help))?,
     };
     if proved.is_none() && args.fail_on_new && !args.examples {
-        let stop = Stop::usage("without a solver, it cannot be proved that nothing is newly allowed");
-        return Err(stop.with_help("see `rex policy prove --help`; `--examples` is content with examples"));
+        let stop = Stop::usage("Rex cannot prove that nothing is newly allowed without a solver");
+        return Err(stop.with_help("see `rex policy prove --help`, or use `--examples` to compare by examples only"));
     }
     let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {

@@ -28,45 +28,46 @@ const PROVED: usize = 4_000;
 const NAMED: usize = 10;
 
 pub(crate) const HELP: &str =
-    "A permit names one principal, and the actions and facts that were seen. How far what was done to stands for more:
+    "Each permit names one principal, and the recorded actions and facts. `--breadth` sets how far Rex generalizes the resources:
 
-  exact      for itself: each resource is listed
-  siblings   two files of a directory with the same extension, or the same name but for its digits, stand for all that are
-             directly in it and alike; two URLs that differ in their query for any query; two instances of a unit for all
-  directory  two files of a directory stand for it and all below it
+  exact      not at all: the permits list each resource
+  siblings   two files in a directory with the same extension, or with names that differ only in digits: to all files directly
+             in it that match; two URLs that differ only in their query: to any query; two instances of a unit: to all instances
+  directory  two files in a directory: to the directory and everything below it
 
-Besides, whatever the breadth, names that `fs::temp_file` makes stand for those of other runs; and with `siblings`, more than 32 files of a
-directory that have nothing else in common stand for all that is directly in it. Principals of one type that did the same share a permit.
+At every breadth, Rex generalizes names that `fs::temp_file` makes to those of other runs. With `siblings`, it generalizes more than 32
+files of a directory that have nothing else in common to everything directly in it. Principals of one type that did the same share a permit.
 
-`/` never stands for what is in it, a directory directly in it only for what `siblings` says, and nothing stands for what a
-forbid of the policy that is kept holds a part of, nor for keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and
-the like. Programs are started with the very arguments that were seen.
+Rex never generalizes to `/`, and to a directory directly in `/` only as `siblings` does. It does not generalize into the scope of a kept
+forbid, nor to keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and similar names. It permits programs only
+with the recorded arguments.
 
-Where a journal was changed, holds lines that cannot be read, or a run that has no end, no policy is written. A request that the journal holds only a part of, as it
-looked like a secret, is not learned.
+Rex writes no policy if a journal was changed, has unreadable lines, or has a run without an end. It does not learn a request that the
+journal redacted because it looked like a secret.
 
-The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again, and, where
-this `rex` was built with proofs and cvc5 is there, by a proof against the policy that allows each resource that was seen and nothing else.
+The policy goes to standard output, and a report of what it allows to standard error. For the report, Rex decides every recorded request
+again. If this `rex` was built with proofs and cvc5 is installed, it also compares the policy, by proof, with one that allows only the
+recorded resources.
 
 Exit codes:
-  0    all that was seen is allowed
-  1    not all: a forbid that was kept, or a name that no policy may hold, is in the way, a request is redacted, or there was too much
+  0    the policy allows everything recorded
+  1    it does not: a kept forbid or a name that no policy may contain prevents it, a request is redacted, or there were too many requests
   2    usage, or an input that cannot be read
-  3    the policy to keep, or the learned one, is rejected
-  6    a journal is not as it was written, holds lines that cannot be read, or a run without its end";
+  3    the kept or the learned policy is rejected
+  6    a journal was changed, has unreadable lines, or has a run without an end";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LearnArgs {
-    /// A journal, as `rex run --journal` writes it; it is read twice
+    /// Journal that `rex run --journal` wrote; Rex reads it twice
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
-    /// Extent of the generalization of requests that were seen
+    /// How far to generalize the recorded resources
     #[arg(long, value_enum, default_value_t = Generalize::Siblings)]
     breadth: Generalize,
-    /// Permit also what was denied
+    /// Also permit what was denied
     #[arg(long)]
     include_denied: bool,
-    /// A policy whose forbids are kept; a file, or a folder whose `*.cedar` files are all taken; may be given often
+    /// Policy whose forbids are kept: a file, or a folder with `*.cedar` files (repeatable)
     #[arg(long = "policy", value_name = "FILE_OR_DIR")]
     policies: Vec<PathBuf>,
     /// Cedar entities as JSON: groups of principals, classes of resources
@@ -83,11 +84,11 @@ pub(crate) struct LearnArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Generalize {
-    /// For itself
+    /// Not at all
     Exact,
-    /// For what is beside it and alike
+    /// To similar files in the same directory
     Siblings,
-    /// For all that is where it is
+    /// To the whole directory
     Directory,
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     if nothing {
         let stop = Stop::usage("there is no request to learn from in what was read");
         return Err(match args.include_denied {
-            true => stop.with_help("a journal is what `rex run --journal` writes"),
+            true => stop.with_help("`rex run --journal FILE` writes a journal"),
             false => stop.with_help("`--include-denied` learns also from what was denied"),
         });
     }

@@ -12,13 +12,13 @@ use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
 pub(crate) const HELP: &str =
-    "Each outcome is a set of requests; one is let through if the policy allows one of them, by its own decision. It is told for whom: `anyone` is
-whoever no policy names. What is not found may be let through all the same, by a condition that none of the requests meets:
-`rex policy prove` looks at all requests there can be.
+    "Each outcome is a set of requests. The policy lets an outcome through if it allows one of them. The report says for whom: `anyone` is
+a principal that no policy names. The policy may let through an outcome that is not reported, by a condition that none of the requests
+meets: `rex policy prove` covers all possible requests.
 
 Exit codes:
-  0    nothing so severe is let through, but for what --allow names
-  1    something is
+  0    the policy lets no outcome of this severity through, except those in --allow
+  1    the policy lets one through
   2    usage, or an input that cannot be read
   3    the policy is rejected";
 
@@ -26,13 +26,13 @@ Exit codes:
 pub(crate) struct RisksArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// Look at what is let through for this principal alone
+    /// Check only this principal
     #[arg(long)]
     principal: Option<String>,
-    /// Least severity of an outcome that ends with exit code 1
+    /// Lowest severity that gives exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::High)]
     fail_on: FailOn,
-    /// An outcome that is meant, by its name, with the reason after `=`; may be given often
+    /// Outcome to accept, by name, with an optional reason after `=` (repeatable)
     #[arg(long, value_name = "NAME[=REASON]")]
     allow: Vec<String>,
     /// How to print it
@@ -42,13 +42,13 @@ pub(crate) struct RisksArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum FailOn {
-    /// Critical ones alone
+    /// Only critical outcomes
     Critical,
-    /// High and critical ones
+    /// High and critical outcomes
     High,
-    /// Any
+    /// Any outcome
     Medium,
-    /// None
+    /// Never
     None,
 }
 
@@ -90,8 +90,8 @@ fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
     if names().any(|known| known == name) {
         return Ok((name, reason));
     }
-    let help = did_you_mean(name, names()).unwrap_or_else(|| "docs/risks.md lists all".to_owned());
-    Err(Stop::usage(format!("there is no outcome `{name}`")).with_help(help))
+    let help = did_you_mean(name, names()).unwrap_or_else(|| "docs/risks.md lists all outcomes".to_owned());
+    Err(Stop::usage(format!("unknown outcome `{name}`")).with_help(help))
 }
 
 /// Formats the outcomes for people. Writing to a string does not fail.

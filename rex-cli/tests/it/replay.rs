@@ -148,7 +148,7 @@ fn a_journal_of_an_earlier_version_is_read() {
     world.write("older", &older);
     let (code, text) = world.rex(&["replay", "%older", "--policy", "%policy.cedar", "--allow-broken-chain"]);
     assert_eq!(
-        (code, text.contains("the one request on record would be decided as it was")),
+        (code, text.contains("the 1 request on record would be decided as before")),
         (Some(0), true),
         "{text}"
     );
