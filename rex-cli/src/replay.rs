@@ -61,8 +61,9 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         print(&human(&replay, &unreadable))?;
     }
     if replay.requests == 0 && unreadable.is_of_no_journal() {
-        return Err(Stop::usage("the journals contain no request")
-            .with_help("`rex run --journal FILE` writes a journal"));
+        return Err(
+            Stop::usage("the journals contain no request").with_help("`rex run --journal FILE` writes a journal")
+        );
     }
     match unreadable.distrusted(args.trust) {
         Some(stop) => Err(stop),

@@ -70,7 +70,7 @@ impl RunWatch {
     pub(crate) fn begin(&self) {
         let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") else { return };
         if self.progress {
-            let bar = ProgressBar::new_spinner().with_style(style).with_message("begins");
+            let bar = ProgressBar::new_spinner().with_style(style).with_message("starting");
             bar.enable_steady_tick(TICK);
             self.seen().bar = Some(bar);
         }

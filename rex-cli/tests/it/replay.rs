@@ -147,11 +147,7 @@ fn a_journal_of_an_earlier_version_is_read() {
     let older = world.read("journal").replace("o'brien", r"o\\'brien");
     world.write("older", &older);
     let (code, text) = world.rex(&["replay", "%older", "--policy", "%policy.cedar", "--allow-broken-chain"]);
-    assert_eq!(
-        (code, text.contains("the 1 request on record would be decided as before")),
-        (Some(0), true),
-        "{text}"
-    );
+    assert_eq!((code, text.contains("the 1 request on record would be decided as before")), (Some(0), true), "{text}");
     let (_, text) = world.rex(&["audit", "query", "%older", "--principal", "o'brien", "--format", "json"]);
     assert_eq!(text.lines().count(), older.lines().count(), "{text}");
 }
