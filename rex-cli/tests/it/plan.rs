@@ -206,7 +206,7 @@ fn a_run_does_what_was_planned() {
     // The run has changed what the plan was made from.
     let output = world.rex("run", script, &["--plan", "plan.json"]);
     assert_eq!(output.status.code(), Some(4));
-    assert!(stderr(&output).contains("what has changed: what it would do: `"), "{output:?}");
+    assert!(stderr(&output).contains("changed: what it would do: `"), "{output:?}");
 }
 
 #[test]

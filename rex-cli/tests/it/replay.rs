@@ -192,9 +192,9 @@ fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
     std::fs::write(world.path("later"), &later).unwrap();
     for command in [&["policy", "learn", "%later"][..], &["replay", "%later", "--policy", "%policy.cedar"]] {
         let (code, text) = world.rex(command);
-        assert_eq!((code, text.contains("1 line of what was read could not be used")), (Some(6), true), "{text}");
+        assert_eq!((code, text.contains("1 line could not be read or used")), (Some(6), true), "{text}");
         let (code, text) = world.rex(&[command, &["--allow-unread"]].concat());
-        assert_eq!((code, text.contains("1 line is not understood, and left out")), (Some(0), true), "{text}");
+        assert_eq!((code, text.contains("1 line is not understood, and skipped")), (Some(0), true), "{text}");
     }
     // A line that a killed writer left unfinished is not a missing one.
     let journal = world.read("journal");
@@ -223,11 +223,11 @@ fn a_run_without_its_end_is_told_and_no_policy_is_learned() {
         world.write("cut", &text);
         for command in [&["policy", "learn", "%cut"][..], &["replay", "%cut", "--policy", "%policy.cedar"]] {
             let (code, text) = world.rex(&[command, options].concat());
-            assert_eq!((code, text.contains("1 run has no end on record")), (Some(6), true), "{text}");
-            assert!(text.contains("goes on, was killed, or the end of the journal was removed"), "{text}");
+            assert_eq!((code, text.contains("1 run has no end in the journal")), (Some(6), true), "{text}");
+            assert!(text.contains("is still running, was killed, or the end of the journal was removed"), "{text}");
             assert!(!text.contains("permit ("), "{text}");
             let (code, text) = world.rex(&[command, options, &["--allow-unread"]].concat());
-            assert_eq!((code, text.contains("1 run has no end on record")), (Some(0), true), "{text}");
+            assert_eq!((code, text.contains("1 run has no end in the journal")), (Some(0), true), "{text}");
         }
     }
     // A run with its end is not reported.
