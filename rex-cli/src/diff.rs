@@ -147,18 +147,22 @@ fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let none = diff.differences.is_empty();
     if diff.examined.is_empty() {
         let requests = crate::replay::requests(diff.requests as u64);
-        let what = if none { "no difference" } else { "this" };
+        let (what, others) = match diff.differences.len() {
+            0 => ("no difference", "is none"),
+            1 => ("this difference", "are no others"),
+            _ => ("these differences", "are no others"),
+        };
         let found = match (diff.requests, diff.untried) {
-            (0, 0) => return "no policy is in one of the two alone\n".to_owned(),
+            (0, 0) => return "both sides have the same policies\n".to_owned(),
             (0, _) => String::new(),
             _ => format!(
-                "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else\n"
+                "found {what} with {requests} made from both policies; without the solver, this does not prove that there {others}\n"
             ),
         };
         return found + &untried(diff.untried);
     }
     if diff.proved && none {
-        return "proved: the same is allowed\n".to_owned();
+        return "proved: both allow the same requests\n".to_owned();
     }
     let differs = |examined: &ExaminedAction| {
         diff.differences.iter().any(|it| it.action() == examined.action && it.principal() == examined.principal)
@@ -167,13 +171,13 @@ fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let (told, same): (Vec<&ExaminedAction>, Vec<_>) = proved.into_iter().partition(|it| differs(it));
     let mut out = String::new();
     if !told.is_empty() {
-        let _ = writeln!(out, "proved: nothing else is newly allowed or denied of {}", named(&told));
+        let _ = writeln!(out, "proved: no other changes for {}", named(&told));
     }
     if !same.is_empty() {
-        let _ = writeln!(out, "proved: nothing is newly allowed or denied of any action that is not named here");
+        let _ = writeln!(out, "proved: no changes for any action not listed here");
     }
     if !undecided.is_empty() {
-        let _ = writeln!(out, "not proved: there may be more of {}", named(&undecided));
+        let _ = writeln!(out, "not proved: there may be more changes for {}", named(&undecided));
         let _ = writeln!(out, "{}", patience.advice());
     }
     out
@@ -184,8 +188,10 @@ fn untried(count: usize) -> String {
     let (policies, is) = if count == 1 { ("policy", "is") } else { ("policies", "are") };
     match count {
         0 => String::new(),
-        _ => format!("nothing is known of {count} {policies} that {is} in one of the two alone: no request meets what it asks for\n")
-            .replace("it asks", if count == 1 { "it asks" } else { "they ask" }),
+        _ => format!(
+            "{count} {policies} that {is} on one side only could not be compared: no request meets its conditions\n"
+        )
+        .replace("its conditions", if count == 1 { "its conditions" } else { "their conditions" }),
     }
 }
 
@@ -216,7 +222,7 @@ fn because(difference: &PolicyDifference) -> String {
     let PolicyDifference { change, before, after, lets, .. } = difference;
     if let Some(word) = lets {
         let (lets, now) = if *change == DecisionChange::Allowed { (after, "now") } else { (before, "before") };
-        return format!("`@allow(\"{word}\")` of {} lets that go {now}, and nothing else does", by(lets));
+        return format!("only `@allow(\"{word}\")` of {} permits it {now}", by(lets));
     }
     match change {
         DecisionChange::Allowed => {

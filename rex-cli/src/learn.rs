@@ -116,8 +116,8 @@ impl LearnArgs {
 /// Prints the learned policy, and reports what it allows.
 pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     if args.journals.iter().any(|path| path == Path::new("-")) {
-        return Err(Stop::usage("a journal is read twice here, which standard input cannot be")
-            .with_help("write it to a file first"));
+        return Err(Stop::usage("`rex policy learn` reads a journal twice, so it cannot read standard input")
+            .with_help("save the journal to a file first"));
     }
     let keep = match args.keep().map(|keep| load::policy(&keep)).transpose()? {
         Some(Err(found)) => return Ok(check::rejected(&found, args.format, color)),
@@ -132,10 +132,10 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         return Err(stop);
     }
     if nothing {
-        let stop = Stop::usage("there is no request to learn from in what was read");
+        let stop = Stop::usage("the journals contain no request to learn from");
         return Err(match args.include_denied {
             true => stop.with_help("`rex run --journal FILE` writes a journal"),
-            false => stop.with_help("`--include-denied` learns also from what was denied"),
+            false => stop.with_help("`--include-denied` also learns from denied requests"),
         });
     }
     let entities = args.entities.as_deref().map(load::file).transpose()?;
@@ -246,8 +246,8 @@ impl LearnReport<'_> {
         let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
         let missing = replay.count(ReplayChange::Denied) + self.redacted.len() as u64;
         out += &match missing {
-            0 => "all that was seen is allowed\n".to_owned(),
-            missing => format!("all that was seen is allowed but {}\n", requests(missing)),
+            0 => "all recorded requests are allowed\n".to_owned(),
+            missing => format!("all recorded requests are allowed except {}\n", requests(missing)),
         };
         out += &self.not_learned();
         out += &self.fleeting();
@@ -256,10 +256,14 @@ impl LearnReport<'_> {
         out += &newly_allowed(replay);
         out += &proof.map_or_else(String::new, ExactComparison::human);
         for (place, forbid) in &learned.held {
-            out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
+            out += &format!(
+                "not generalized: {}, because it overlaps with the forbid `{}`\n",
+                draw::line(place),
+                draw::line(forbid)
+            );
         }
         for resource in &learned.unnamed {
-            out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
+            out += &format!("left out, because policies may not contain these characters: {}\n", draw::line(resource));
         }
         out + &self.unreadable.human()
     }
@@ -270,7 +274,7 @@ impl LearnReport<'_> {
         let Some(first) = paths.first() else { return String::new() };
         let others = if paths.len() == 1 { String::new() } else { format!(" and {} more", paths.len() - 1) };
         format!(
-            "denied in the next run: {}{others}, which names a process by its number; `/proc/self` leads there, and `resource.path like \"/proc/*/..\"` would permit it of every process\n",
+            "denied in the next run: {}{others} contains a process number; use `/proc/self`, or permit it for every process with `resource.path like \"/proc/*/..\"`\n",
             draw::line(first)
         )
     }
@@ -280,15 +284,15 @@ impl LearnReport<'_> {
         let mut out = String::new();
         if !self.redacted.is_empty() {
             let count = requests(self.redacted.len() as u64);
-            out += &format!("not learned, as the journal holds a part of it only ([redacted]): {count}\n");
+            out += &format!("not learned, because the journal redacted it: {count}\n");
             for place in self.redacted.iter().take(NAMED) {
                 out += &format!("    {}\n", draw::line(&place.to_string()));
             }
-            out += "  write the permit by hand, or have the script pass secrets in another way\n";
+            out += "  write these permits by hand, or change how the script passes secrets\n";
         }
         if self.learned.left_out > 0 {
             let count = requests(self.learned.left_out);
-            out += &format!("not learned, as there was no room for more: {count}; learn from a part of the journals\n");
+            out += &format!("not learned, because there were too many requests: {count}; learn from fewer journals\n");
         }
         out
     }
@@ -332,7 +336,7 @@ fn denied(replay: &Replay) -> String {
 
 fn besides(learned: &LearnedPolicy) -> String {
     let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
-    let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" }.to_owned();
+    let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "also allowed:\n" }.to_owned();
     for (permit, beyond) in beyond {
         let actions = permit.actions.join(", ");
         out += &format!("+ {} {}: {}\n", draw::line(&permit.principal), draw::line(&actions), draw::line(beyond));
@@ -344,7 +348,7 @@ fn newly_allowed(replay: &Replay) -> String {
     let mut out = String::new();
     if replay.count(ReplayChange::Allowed) > 0 {
         let now = requests(replay.count(ReplayChange::Allowed));
-        out += &format!("and so of what was denied: {now}\n");
+        out += &format!("newly allowed, although denied when recorded: {now}\n");
         for (_, concerned) in replay.of(ReplayChange::Allowed) {
             for resource in &concerned.resources {
                 out += &format!("    {}\n", draw::line(resource));

@@ -47,7 +47,7 @@ pub(crate) struct ProveArgs {
 #[cfg(not(feature = "prove"))]
 pub(crate) fn prove(_: &ProveArgs, _: crate::args::Color) -> Result<crate::exit::Exit, crate::exit::Stop> {
     Err(crate::exit::Stop::usage("this `rex` was built without proofs")
-        .with_help("build rex-cli with its feature `prove`"))
+        .with_help("build rex-cli with the feature `prove`"))
 }
 
 #[cfg(feature = "prove")]

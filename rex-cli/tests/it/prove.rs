@@ -71,7 +71,7 @@ fn without_a_solver_the_command_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("proofs need the solver `/nowhere/cvc5`, which `CVC5` names"), "{told}");
-    assert!(told.contains("install Debian's package cvc5"), "{told}");
+    assert!(told.contains("install the Debian package `cvc5`"), "{told}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_principal_is_the_same_wherever_it_is_written() {
         assert_eq!((code, text.contains("all 2 requests on record")), (Some(0), true), "{typed} {text}");
         let (code, text) = world.rex(&["policy", "learn", "%journal"]);
         assert_eq!(
-            (code, text.contains("2 permits from 2 requests: all that was seen is allowed")),
+            (code, text.contains("2 permits from 2 requests: all recorded requests are allowed")),
             (Some(0), true),
             "{typed} {text}"
         );
@@ -242,7 +242,7 @@ fn what_is_redacted_is_not_claimed_as_learned() {
     assert!(world.read("journal").contains("[redacted]"));
     let (code, text) = world.rex(&["policy", "learn", "%journal"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("all that was seen is allowed but 1 request\nnot learned, as the journal holds a part of it only ([redacted]): 1 request"), "{text}");
+    assert!(text.contains("all recorded requests are allowed except 1 request\nnot learned, because the journal redacted it: 1 request"), "{text}");
     let (code, text) = world.rex(&["replay", "%journal", "--policy", "%policy.cedar"]);
     assert_eq!((code, text.contains("it is redacted")), (Some(6), true), "{text}");
 }
@@ -264,7 +264,7 @@ fn what_was_learned_can_be_done_again() {
         let (code, text) = world.rex(&["policy", "learn", "%journal", "--breadth", breadth]);
         assert_eq!(code, Some(0), "{breadth} {text}");
         let policy: Vec<_> =
-            text.lines().take_while(|line| !line.contains(" requests: all that was seen is allowed")).collect();
+            text.lines().take_while(|line| !line.contains(" requests: all recorded requests are allowed")).collect();
         world.write("policy.cedar", &policy.join("\n"));
         std::fs::remove_dir_all(world.path("out")).unwrap();
         std::fs::remove_file(world.path("journal")).unwrap();
