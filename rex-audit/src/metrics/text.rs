@@ -7,7 +7,7 @@ use super::{BOUNDS, CounterMetric, DurationHistogram, LabelValues, Metrics, Samp
 
 /// The error for a text that is not metrics of Rex.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is no metric of this version of Rex")]
+#[error("line {line} is not a metric of this version of Rex")]
 pub struct NoMetrics {
     /// The line, from 1.
     pub line: usize,
