@@ -143,10 +143,11 @@ impl RunProgress {
         let denied = format!("{} denied", number(denied));
         let denied = if self.totals.denied > 0 { paint.ink(Ink::Bad, &denied) } else { denied };
         let end = if self.ended { "" } else { "\nit has no end: it is still running, or was killed" };
+        let count = |count: u64, what: &str| format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" });
         format!(
-            "{} operations, {} decisions, {denied}{}",
-            number(operations),
-            number(decisions),
+            "{}, {}, {denied}{}",
+            count(operations, "operation"),
+            count(decisions, "decision"),
             paint.ink(Ink::Bad, end)
         )
     }

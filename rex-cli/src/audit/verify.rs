@@ -9,8 +9,9 @@ use rex_audit::{FileStart, JournalPlace, JournalVerdict, LineHash, PublicKey, Ve
 use serde::Serialize;
 
 use crate::args::OutputFormat;
+use crate::draw::{self, count};
 use crate::exit::{Exit, Stop};
-use crate::{draw, print};
+use crate::print;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes:
@@ -228,8 +229,4 @@ fn human(verdict: &JournalVerdict, keys: bool) -> String {
     };
     let _ = writeln!(out, "  head {}", verdict.head);
     out
-}
-
-fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -404,10 +404,10 @@ pub(crate) fn show(told: &RunReport, script: &SourceText, format: OutputFormat, 
         draw::failure(color, error, script);
         let stats = &told.stats;
         complain(&format!(
-            "  run {}: {} operations, {} decisions, {} denied",
+            "  run {}: {}, {}, {} denied",
             draw::visible(&told.run_id),
-            stats.operations,
-            stats.decisions,
+            draw::count(stats.operations, "operation"),
+            draw::count(stats.decisions, "decision"),
             stats.denied
         ));
         return Ok(());

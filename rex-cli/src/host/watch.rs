@@ -120,7 +120,9 @@ impl WatchTotals {
         self.decisions += u64::from(entry.event == "decision");
         self.denied += u64::from(entry.is_denial());
         let Some(bar) = &self.bar else { return };
-        let mut text = format!("{} operations, {} decisions, {} denied", self.operations, self.decisions, self.denied);
+        let operations = draw::count(self.operations, "operation");
+        let decisions = draw::count(self.decisions, "decision");
+        let mut text = format!("{operations}, {decisions}, {} denied", self.denied);
         if entry.event == "decision" {
             let line = entry.line.map_or(String::new(), |line| format!("line {line}: "));
             let (operation, resource) = (&entry.operation, entry.resource.as_deref().unwrap_or_default());
