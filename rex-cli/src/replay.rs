@@ -92,7 +92,9 @@ fn human(replay: &Replay, unreadable: &JournalProblems) -> String {
     }
     if replay.without_start > 0 {
         let requests = requests(replay.without_start);
-        out += &format!("\nwarning: the start of the run is missing for {requests}, decided without script and tags\n");
+        out += &format!(
+            "\nwarning: the start of the run is missing for {requests}; Rex decided without script and tags\n"
+        );
     }
     out + &unreadable.human()
 }

@@ -103,7 +103,7 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         let _ = writeln!(out, "{:8}  {}: {}", risk.severity.as_str(), risk.name, risk.title);
         exposed.ways.iter().for_each(|way| write_way(&mut out, way));
         if exposed.more > 0 {
-            let _ = writeln!(out, "            and in {} more ways", exposed.more);
+            let _ = writeln!(out, "            and {} more ways", exposed.more);
         }
     }
     for exposed in &meant {
@@ -112,7 +112,7 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         let _ = writeln!(out, "allowed   {}: {}{reason}", exposed.risk.name, exposed.risk.title);
     }
     for name in allowed.keys().filter(|name| !meant.iter().any(|exposed| exposed.risk.name == **name)) {
-        let _ = writeln!(out, "note: `{name}` need not be allowed: it is not let through");
+        let _ = writeln!(out, "note: `--allow {name}` is not needed: the policy does not let it through");
     }
     let count = |severity| open.iter().filter(|exposed| exposed.risk.severity == severity).count();
     let counts = [RiskSeverity::Critical, RiskSeverity::High, RiskSeverity::Medium].map(|it| (count(it), it.as_str()));
@@ -120,8 +120,8 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     let all = RISKS.len();
     let _ = match (open.len(), &meant[..]) {
-        (0, []) => writeln!(out, "none of {all} bad outcomes is let through"),
-        (0, _) => writeln!(out, "no other of {all} bad outcomes is let through"),
+        (0, []) => writeln!(out, "the policy lets none of {all} bad outcomes through"),
+        (0, _) => writeln!(out, "the policy lets no other of {all} bad outcomes through"),
         (open, _) => writeln!(
             out,
             "{open} of {all} bad outcomes {} let through: {}",
@@ -145,7 +145,7 @@ fn write_way(out: &mut String, way: &RiskRequest) {
     let (resource, by) = (draw::line(&way.resource), by.join(", "));
     let _ = writeln!(out, "          {}: {} on {resource}{facts}, by {by}", who.join(", "), actions.join(", "));
     if let Some(word) = way.lacks {
-        let _ = writeln!(out, "            a run refuses it as long as no permit has `@allow(\"{word}\")`");
+        let _ = writeln!(out, "            a run refuses it until a permit has `@allow(\"{word}\")`");
     }
 }
 

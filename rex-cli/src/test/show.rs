@@ -35,7 +35,7 @@ pub(super) fn human(results: &TestResults, least: Option<u8>) -> String {
         "covered: {policies} of {all_policies} {}, {clauses} of {}, {percent} %{}",
         if all_policies == 1 { "policy" } else { "policies" },
         count(all_clauses as u64, "clause"),
-        least.map_or(String::new(), |least| format!(", which is less than {least} %"))
+        least.map_or(String::new(), |least| format!(", less than {least} %"))
     );
     if let Some(mutants) = &results.mutants {
         let (all, noticed, survived) = (mutants.all.len(), mutants.noticed(), mutants.survived.len());
