@@ -149,7 +149,7 @@ fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp
     for (option, left) in [("--context", unused), ("--attributes", unhad)] {
         if let Some(name) = left.keys().next() {
             return Err(Stop::usage(format!(
-                "nothing that the call needs has `{}`, which `{option}` gives",
+                "`{option}` sets `{}`, which the call does not need",
                 name.escape_debug()
             )));
         }

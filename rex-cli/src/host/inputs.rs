@@ -94,7 +94,7 @@ pub(super) fn bus(given: Option<&str>) -> Result<BusAddress, Stop> {
             Ok(address) if !address.is_empty() => Ok(BusAddress::Address(address)),
             _ => {
                 let dir = std::env::var("XDG_RUNTIME_DIR").map_err(|_| {
-                    Stop::usage("there is no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
+                    Stop::usage("no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
                 })?;
                 Ok(BusAddress::Address(format!("unix:path={dir}/bus")))
             }
