@@ -193,7 +193,7 @@ fn human(found: &DoctorOutput) -> String {
             link.policy.as_ref().map_or("the entities file".to_owned(), |id| format!("`{}`", id.escape_debug()));
         let _ = writeln!(
             out,
-            "\n`{}` in {policy} is a link to `{}` on this host. Requests use the target's name, so this name matches nothing.",
+            "\n`{}` in {policy} resolves to `{}` on this host. Requests use the resolved name, so this name matches nothing.",
             link.name.escape_debug(),
             link.leads_to.escape_debug()
         );
