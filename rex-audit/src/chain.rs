@@ -60,7 +60,7 @@ pub fn previous(line: &[u8]) -> Option<LineHash> {
 
 /// The error for a text that is not a JSON object with a field, on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not an object on one line")]
+#[error("it is not a JSON object on one line")]
 pub struct NotALine;
 
 /// A chain that links line after line.

@@ -79,7 +79,7 @@ fn is_principal(meant: &str, principal: &str) -> bool {
 
 /// The error for an unknown action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no action, namespace or group `{name}`")]
+#[error("unknown action, namespace or group `{name}`")]
 pub struct NoAction {
     /// The unknown name.
     pub name: String,

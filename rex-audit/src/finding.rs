@@ -138,30 +138,30 @@ impl fmt::Display for LineProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edited => f.write_str(
-                "the next line was written after another one: this one was edited, or one between them was removed",
+                "the next line does not follow this one: this line was edited, or lines between them were removed",
             ),
             Self::Removed => f.write_str("lines before this one were removed"),
             Self::Inserted { lines: 1 } => {
-                f.write_str("this line was inserted: the next one was written after the one before it")
+                f.write_str("this line was inserted: the next line follows the line before it")
             }
             Self::Inserted { lines } => write!(f, "this line and the next {} were inserted", lines - 1),
-            Self::Moved { after } => write!(f, "this line was moved: it was written after the one that is at {after}"),
-            Self::Unreadable => f.write_str("this is no line of a journal"),
-            Self::Gap { due } => write!(f, "number {due} of this run was due"),
-            Self::Misplaced => f.write_str("this line does not belong here, or what it is about was removed"),
-            Self::Forged => f.write_str("the signature does not hold"),
-            Self::NotContinued => f.write_str("this file does not go on where the one before it ends"),
-            Self::Missing { hash } => write!(f, "the line {hash} is not there"),
-            Self::Unsigned => f.write_str("nothing is signed by a key that was given"),
-            Self::UnsignedRun => f.write_str("this run is not signed, though others are: whoever wrote it had no key"),
-            Self::Repeated => f.write_str("a run of this name is there already: it was copied"),
+            Self::Moved { after } => write!(f, "this line was moved: it follows the line that is now at {after}"),
+            Self::Unreadable => f.write_str("this line is not a journal record"),
+            Self::Gap { due } => write!(f, "expected number {due} of this run"),
+            Self::Misplaced => f.write_str("this line does not belong here, or the lines it refers to were removed"),
+            Self::Forged => f.write_str("the signature is not valid"),
+            Self::NotContinued => f.write_str("this file does not continue the file before it"),
+            Self::Missing { hash } => write!(f, "the line {hash} is missing"),
+            Self::Unsigned => f.write_str("no line is signed by one of the given keys"),
+            Self::UnsignedRun => {
+                f.write_str("this run is not signed, although others are: it was written without the key")
+            }
+            Self::Repeated => f.write_str("the journal already has a run with this id: this one is a copy"),
             Self::Unstarted => {
-                f.write_str("this run has no start: Rex begins each run with one, so Rex did not write it")
+                f.write_str("this run has no start record: Rex always writes one, so Rex did not write this run")
             }
-            Self::AfterEnd => f.write_str("this run had ended: Rex writes nothing after a run's end"),
-            Self::Unknown => {
-                f.write_str("Rex of this version writes no such event: a newer one wrote it, or somebody made it up")
-            }
+            Self::AfterEnd => f.write_str("this run has already ended: Rex writes nothing after the end of a run"),
+            Self::Unknown => f.write_str("unknown event: a newer version of Rex wrote it, or it was forged"),
         }
     }
 }

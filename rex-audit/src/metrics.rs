@@ -89,7 +89,7 @@ impl CounterMetric {
 
     const fn declared(self) -> MetricSpec {
         let (name, help, labels): (_, _, &'static [_]) = match self {
-            Self::Runs => ("rex_runs_total", "Runs that ended, by how.", &["result"]),
+            Self::Runs => ("rex_runs_total", "Runs that ended, by result.", &["result"]),
             Self::Decisions => ("rex_decisions_total", "Requests that were decided.", &["decision", "action"]),
             Self::PolicyDecisions => (
                 "rex_policy_decisions_total",
@@ -97,7 +97,7 @@ impl CounterMetric {
                 &["decision", "action", "policy"],
             ),
             Self::Operations => {
-                ("rex_operations_total", "Operations that were called, by what came of it.", &["operation", "result"])
+                ("rex_operations_total", "Operations that were called, by result.", &["operation", "result"])
             }
             Self::OperationBytes => {
                 ("rex_operation_bytes_total", "Bytes that operations read and wrote.", &["operation"])

@@ -7,7 +7,7 @@ use rex_core::Timestamp;
 /// The error for a text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no point in time: `2026-11-23T12:00:00Z`, `2026-11-23 12:00`, `2026-11-23` and `90m`, `2h`, `7d` (ago) are taken"
+    "`{0}` is not a time; expected a time such as `2026-11-23T12:00:00Z`, `2026-11-23 12:00` or `2026-11-23`, or an age such as `90m`, `2h` or `7d`"
 )]
 pub struct NoMoment(pub String);
 

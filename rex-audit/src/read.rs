@@ -29,13 +29,13 @@ pub struct JournalLine<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableLine {
     /// The last line, whose writer was interrupted: it has no end.
-    #[error("the last line is torn: {0}")]
+    #[error("the last line is incomplete: {0}")]
     Torn(String),
     /// A line longer than [`LINE_BYTES`].
     #[error("the line is longer than {LINE_BYTES} bytes")]
     TooLong,
     /// Any other line.
-    #[error("the line is no entry of a journal: {0}")]
+    #[error("the line is not a journal entry: {0}")]
     Other(String),
 }
 
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(seen[1].1, journal[0].len() as u64 + 1);
         assert_eq!(
             seen[1].2.clone().unwrap_err().to_string(),
-            "the line is no entry of a journal: expected ident, at byte 2"
+            "the line is not a journal entry: expected ident, at byte 2"
         );
         assert!(matches!(&seen[4].2, Err(UnreadableLine::Torn(_))), "{seen:?}");
     }

@@ -19,7 +19,7 @@ use crate::verify::Verifier;
 const RUNS: usize = 1024;
 
 /// The error for a request that is in no chain.
-const OUTSIDE: &str = "it is in no chain: it does not name the line before it";
+const OUTSIDE: &str = "it is outside the hash chain: it does not contain the hash of the line before it";
 
 /// A recorded request with its decision.
 #[derive(Debug)]
@@ -165,8 +165,8 @@ fn read(
             // A line about the journal itself, or of a later version, lacks fields of a request.
             let kind = serde_json::from_slice::<EventKind>(line.bytes);
             let other = kind.is_ok_and(|kind| !["start", "decision", "end"].contains(&&*kind.event));
-            let torn = if line.ended { "" } else { ", as it was torn" };
-            return if other { Ok(None) } else { Err(format!("it is no record{torn}: {error}")) };
+            let torn = if line.ended { "" } else { ", because it is incomplete" };
+            return if other { Ok(None) } else { Err(format!("it is not a record{torn}: {error}")) };
         }
     };
     match &*entry.event {
@@ -197,16 +197,16 @@ fn recorded(
     let effect = match entry.decision.as_deref() {
         Some("ALLOW") => Effect::Allow,
         Some("DENY") => Effect::Deny,
-        Some(other) => return Err(format!("`{}` is no decision", other.escape_debug())),
-        None => return Err("it does not say what was decided".to_owned()),
+        Some(other) => return Err(format!("`{}` is not a decision", other.escape_debug())),
+        None => return Err("it has no decision".to_owned()),
     };
     let texts = entry.attributes.values().chain(entry.context.values());
     let mut texts = texts.filter_map(|value| if let Value::Text(text) = value { Some(&**text) } else { None });
     let redacted = texts.any(is_redacted)
         || [entry.resource.as_deref(), Some(principal.id())].into_iter().flatten().any(is_redacted);
     let written = RequestSpec {
-        action: entry.action.as_deref().ok_or("it does not say which action")?,
-        resource: entry.resource.as_deref().ok_or("it does not say which resource")?,
+        action: entry.action.as_deref().ok_or("it has no action")?,
+        resource: entry.resource.as_deref().ok_or("it has no resource")?,
         attributes: entry.attributes,
         context: entry.context,
     };
@@ -283,13 +283,13 @@ mod tests {
         let told: Vec<_> = all(&text).into_iter().map(|line| line.unwrap_err()).collect();
         let told: Vec<_> = told.iter().map(|unread| format!("{}: {}", unread.place, unread.why)).collect();
         expect_test::expect![[r#"
-            j:2: it is no record: missing field `time` at line 1 column 2
+            j:2: it is not a record: missing field `time` at line 1 column 2
             j:4: there is no action `fs::raed`
             j:5: `hosts` is not a `fs::Path`: the path `hosts` is relative, and there is no base directory
-            j:6: `PERHAPS` is no decision
+            j:6: `PERHAPS` is not a decision
             j:7: `2026-13-25T03:00:00.5Z` is not a time in UTC; one looks like `2026-11-23T12:42:29Z`
             j:8: `Agent Smith::\"a\"` is not a principal; one looks like `Agent::"triage"`
-            j:9: it is no record, as it was torn: EOF while parsing a string at line 1 column 100"#]]
+            j:9: it is not a record, because it is incomplete: EOF while parsing a string at line 1 column 100"#]]
         .assert_eq(&told.join("\n"));
     }
 

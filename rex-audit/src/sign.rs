@@ -23,16 +23,16 @@ const PUBLIC: &[u8; 12] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A text that is not a PEM of a private key.
-    #[error("it is no PEM of a private key")]
+    #[error("it is not a private key in PEM format")]
     NotPrivate,
     /// A text that is not a PEM of a public key.
-    #[error("it is no PEM of a public key")]
+    #[error("it is not a public key in PEM format")]
     NotPublic,
     /// A key for another algorithm.
-    #[error("it is no key for Ed25519")]
+    #[error("it is not an Ed25519 key")]
     NotEd25519,
     /// No random numbers from the system.
-    #[error("the system gives no random numbers")]
+    #[error("the operating system returned no random numbers")]
     NoRandom,
 }
 
@@ -43,7 +43,7 @@ impl SigningKey {
     /// Generates a key, as PEM.
     ///
     /// # Errors
-    /// If the system gives no random numbers.
+    /// If the operating system returned no random numbers.
     pub fn generate() -> Result<String, KeyError> {
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::NoRandom)?;

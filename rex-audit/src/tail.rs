@@ -85,7 +85,7 @@ impl JournalTail {
 }
 
 fn no_journal() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it has something at its end that is no journal")
+    io::Error::new(io::ErrorKind::InvalidData, "its end is not a journal")
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Verifier {
         let mut lines = LineReader::new(reader);
         while let Some(line) = lines.next_line()? {
             if line.too_long && line.number == 1 && !line.bytes.starts_with(b"{") {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "it has no lines of a journal"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a journal"));
             }
             // Of a line that is too long, this is the start, which is unreadable; later lines are still checked.
             self.add(&line);

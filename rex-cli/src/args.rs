@@ -6,14 +6,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::audit::AuditCommand;
 
-/// Runs scripts on this host, each operation decided by a policy.
+/// Run scripts on this host under a policy that decides each operation.
 ///
-/// The script says what to do, the policy says what is allowed. What is not permitted is denied, and every decision is
-/// on record.
+/// The script says what to do, and the policy says what is allowed. Rex denies everything that the policy does not permit,
+/// and can record every decision in a journal.
 #[derive(Debug, Parser)]
 #[command(name = "rex", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct CliArgs {
-    /// When to use colours.
+    /// When to use colors.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
     #[command(subcommand)]
@@ -22,81 +22,81 @@ pub(crate) struct CliArgs {
 
 const EXIT_CODES: &str = "Exit codes:
   0    success
-  1    the script failed, or a test of a policy
+  1    the script or a policy test failed
   2    usage, or an input that cannot be read
   3    the policy is rejected
   4    access denied
   5    a limit is exceeded
-  6    a journal was changed, or holds lines that cannot be read
-  70   internal, or the journal cannot be written
-  130, 143  ended by SIGINT, SIGTERM";
+  6    a journal was changed, or has unreadable lines
+  70   internal error, or the journal cannot be written
+  130, 143  ended by SIGINT or SIGTERM";
 
 const PLAN_HELP: &str =
-    "Files are read and units looked at as far as the policy permits it. Nothing is changed, no program is
-started, no host is reached: what the script would see of that is assumed, and marked so.
+    "A plan reads files and queries units where the policy permits it. It changes nothing, starts no program, and
+contacts no host: it assumes their results, and marks them as assumed.
 
 Exit codes:
-  0    it would run to its end
-  4    something is denied that the script does not catch; with --keep-going, anything
-  and otherwise those of `rex run`";
+  0    the script would run to its end
+  4    a denial that the script does not catch; with --keep-going, any denial
+  other codes are those of `rex run`";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a script under a policy
     Run(Box<RunCommand>),
-    /// Say what a script would do under a policy, and do nothing
+    /// Show what a script would do under a policy, without doing it
     #[command(after_help = PLAN_HELP)]
     Plan(Box<PlanCommand>),
-    /// Explain what a lint of policies finds, or list all
+    /// Explain a policy lint, an error code or an annotation, or list all lints
     Explain(crate::explain::ExplainArgs),
-    /// Say how well this host can confine runs, and what to do about it
+    /// Check how well this host can confine runs, and how to fix what is missing
     Doctor(DoctorArgs),
-    /// Learn what a policy means
+    /// Work with policies
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Ask the journals of runs what was decided and done
+    /// Query, verify and export the journals of runs
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Decide what a journal recorded again, under another policy, and say what would change
+    /// Decide the requests in a journal again under another policy, and report what would change
     #[command(after_help = crate::replay::EXIT_CODES)]
     Replay(crate::replay::ReplayArgs),
-    /// List the operations, those of a namespace, or explain one
+    /// List all operations or those of a namespace, or explain one operation
     Ops(OpsArgs),
     /// Print the script language on one page
     Lang,
     /// Show the defaults that `rex.toml` and the environment set
     #[command(subcommand)]
     Config(crate::config::ConfigCommand),
-    /// Write a policy, its entities and test, and a script that fit this host, to start from
+    /// Write a starter policy, entities, test and script for this host
     Init(crate::init::InitArgs),
-    /// List the tasks of the cookbook, or print the script and policy of one
+    /// List the cookbook tasks, or print the script and policy of one
     Examples(crate::examples::ExamplesArgs),
-    /// Print the schema that policies are validated against
+    /// Print the schema that Rex validates policies against
     Schema {
         /// How to print it
         #[arg(long, value_enum, default_value_t = SchemaFormat::Cedar)]
         format: SchemaFormat,
     },
-    /// Check policies, as `rex policy check`
+    /// Alias of `rex policy check`
     #[command(hide = true)]
     Check(crate::check::CheckArgs),
-    /// Decide one request, as `rex policy ask`
+    /// Alias of `rex policy ask`
     #[command(hide = true)]
     Ask(crate::ask::AskArgs),
-    /// Run the tests of a policy, as `rex policy test`
+    /// Alias of `rex policy test`
     #[command(hide = true)]
     Test(crate::test::TestArgs),
-    /// Lay policies out, as `rex policy fmt`
+    /// Alias of `rex policy fmt`
     #[command(hide = true)]
     Fmt(crate::fmt::FmtArgs),
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Print a manual page, for `man -l -`
     Man {
-        /// Command whose page it is: `run`, `policy check` (default: that of `rex`)
+        /// Command to document, such as `run` or `policy check` (default: `rex` itself)
         #[arg(value_name = "COMMAND")]
         command: Vec<String>,
     },
@@ -104,44 +104,44 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Validate policies strictly, look for what is seldom meant, and compile a script if one is given
+    /// Validate policies, run the lints, and compile a script if one is given
     ///
-    /// Each finding has a code, which `rex explain CODE` explains. Ends with 3 if a finding is an error.
+    /// `rex explain CODE` explains the code of a finding. The exit code is 3 if a finding is an error.
     Check(crate::check::CheckArgs),
-    /// Decide one request, and say how that came about
+    /// Decide one request, and explain the decision
     ///
-    /// Prints the deciding policies, those that came near with the part of their condition that does not hold, and the smallest
-    /// permit that would allow it. Ends with 0 where the request is allowed, and with 4 where it is denied.
+    /// Prints the deciding policies, the near misses with the part of their condition that fails, and the smallest permit that
+    /// would allow the request. The exit code is 0 if the request is allowed, and 4 if it is denied.
     Ask(crate::ask::AskArgs),
-    /// Lay policies out, all alike; what they mean and their comments stay
+    /// Format policies; their meaning and comments do not change
     Fmt(crate::fmt::FmtArgs),
-    /// Write the policy that permits what journals recorded
+    /// Generate a policy that permits the requests recorded in journals
     #[command(after_help = crate::learn::HELP)]
     Learn(crate::learn::LearnArgs),
-    /// Run the tests of a policy, and say what of it they have seen
+    /// Run the tests of a policy, and report coverage
     ///
-    /// A case asks one request, or runs a script in a world in memory, and says what is to come of it.
+    /// A case decides one request, or runs a script in an in-memory world, and states the expected result.
     Test(crate::test::TestArgs),
-    /// Say which of a list of bad outcomes a policy lets through, for whom, by which policies
+    /// Report which known bad outcomes a policy allows, for whom, and by which policies
     ///
-    /// Reads of keys and password hashes, files by which others become root, shells, the metadata service of a cloud, and so on:
+    /// Examples are reads of keys and password hashes, writes to files that lead to root, shells, and cloud metadata services:
     /// docs/risks.md lists all.
     #[command(after_help = crate::risks::HELP)]
     Risks(crate::risks::RisksArgs),
-    /// Prove what a policy is to hold to, for all requests there can be
+    /// Prove that properties of a policy hold for every possible request
     ///
-    /// A property that does not hold is refuted by an example: an operation, with the policy's decision.
+    /// A property that does not hold is refuted by an example: an operation, and the policy's decision.
     #[command(after_help = crate::prove::HELP)]
     Prove(crate::prove::ProveArgs),
-    /// Say which requests a newer policy allows or denies that the older one did not
+    /// Show which requests a newer policy allows or denies that the older one did not
     ///
-    /// By action and resource, each with a request that both have decided.
+    /// Lists changes by action and resource, each with an example request that both policies decided.
     #[command(after_help = crate::diff::EXIT_CODES)]
     Diff(crate::diff::DiffArgs),
-    /// Show the most that a policy could ever permit, which is what a kernel can hold
+    /// Show the most that a policy could ever permit, which is what the kernel can enforce
     ///
-    /// For each action, the places that the permits name. What lies there need not be permitted: the conditions of permits
-    /// ask for more, and forbids take away again. The forbids that do are listed.
+    /// Lists, for each action, the places that the permits name. Not all requests there are permitted: the conditions of permits
+    /// and the forbids restrict them. The forbids that do are listed.
     Reach(ReachArgs),
 }
 
@@ -158,7 +158,8 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// Policies whose paths and programs are looked at too: a name that is a link on this host, or below one, matches nothing
+    /// Also check the paths and programs that these policies name: a name that is a symbolic link on this host, or below one,
+    /// matches nothing
     #[arg(long = "policy", value_name = "FILE_OR_DIR")]
     pub(crate) policies: Vec<PathBuf>,
     /// Cedar entities as JSON: groups of principals, classes of resources
@@ -173,10 +174,10 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct RunCommand {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Do what was planned and nothing else: the hash of a plan, or a file that `rex plan --out` wrote
+    /// Run exactly this plan: its hash, or a file that `rex plan --out` wrote
     ///
-    /// It is planned again first. If the script, its arguments, the policy, what it reads, or what it would do is not as it was then,
-    /// nothing is done.
+    /// Rex plans the script again first. If the script, its arguments, the policy, what it reads, or what it would do has changed,
+    /// the run does nothing.
     #[arg(long, value_name = "HASH_OR_FILE")]
     pub(crate) plan: Option<String>,
     #[command(flatten)]
@@ -187,10 +188,10 @@ pub(crate) struct RunCommand {
 pub(crate) struct PlanCommand {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Go on after a denial with an empty result, to find all denials at once
+    /// Continue after a denial with an empty result, to find all denials at once
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Where to write the plan, as JSON, for `rex run --plan`
+    /// Write the plan to this file as JSON, for `rex run --plan`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -198,11 +199,11 @@ pub(crate) struct PlanCommand {
 /// Metrics of runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CountArgs {
-    /// Where to count what runs do, in Prometheus' text format, added to what is counted there
+    /// Add the metrics of this run to this file, in the Prometheus text format
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
-    /// The collector of OpenTelemetry that is told, by OTLP over HTTP, what the run did: `http://127.0.0.1:4318`;
-    /// OTEL_EXPORTER_OTLP_ENDPOINT by default
+    /// OpenTelemetry collector to send traces and metrics of the run to, by OTLP over HTTP: `http://127.0.0.1:4318`
+    /// (default: OTEL_EXPORTER_OTLP_ENDPOINT)
     #[cfg(feature = "otel")]
     #[arg(long, value_name = "URL")]
     pub(crate) otlp: Option<String>,
@@ -210,10 +211,10 @@ pub(crate) struct CountArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The script; `-` reads it from standard input
+    /// Script file; `-` reads standard input
     #[arg(required_unless_present = "code", conflicts_with = "code")]
     pub(crate) script: Option<PathBuf>,
-    /// The script itself
+    /// Run this code instead of a file
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub(crate) code: Option<String>,
     #[command(flatten)]
@@ -221,43 +222,43 @@ pub(crate) struct RunArgs {
     /// Principal of the run: `Agent::"name"` or `User::"name"` (default: REX_PRINCIPAL, then `rex.toml`, then your login)
     #[arg(long)]
     pub(crate) principal: Option<String>,
-    /// A tag that policies can ask for: a ticket, an environment; may be given often
+    /// Tag that policies can check, such as `ticket=OPS-7` or `env=prod` (repeatable)
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) tags: Vec<(String, String)>,
-    /// An argument that the script finds as `args.KEY`: text after `=`, JSON after `:=`, as in `limit:=80` (repeatable)
+    /// Argument that the script reads as `args.KEY`: text after `=`, JSON after `:=`, as in `limit:=80` (repeatable)
     #[arg(long = "arg", value_name = "KEY=TEXT|KEY:=JSON", value_parser = key_value)]
     pub(crate) arg: Vec<(String, String)>,
-    /// Arguments as a JSON object: a file, or the text itself, which starts with `{`
+    /// Arguments as a JSON object: a file, or the JSON itself if it starts with `{`
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) args: Option<PathBuf>,
-    /// Directory of relative paths; the current directory by default
+    /// Directory that relative paths start from (default: the current directory)
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
     /// Limit, such as `wall=5s`, `memory=64MB` or `entries=200000` (repeatable)
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) limits: Vec<(String, String)>,
-    /// Longest time of the run, as `--limit wall=TIME`: `5s`, `2m`
+    /// Longest time of the run, such as `5s` or `2m`; the same as `--limit wall=TIME`
     #[arg(long, value_name = "TIME")]
     pub(crate) timeout: Option<String>,
     /// Journal to append every decision and outcome to, one JSON line each (default: REX_JOURNAL, then `rex.toml`, then none)
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// When to write the journal to the disk
+    /// When to sync the journal to the disk
     #[arg(long, value_enum, default_value_t = Durability::Batch)]
     pub(crate) durability: Durability,
     /// When to rotate the journal: `size=100MB,age=7d`, either or both
     #[arg(long, value_name = "WHEN", value_parser = crate::rotation::Rotation::parse)]
     pub(crate) journal_rotate: Option<crate::rotation::Rotation>,
-    /// A private key, as `rex audit keygen` makes it, to sign the journal with
+    /// Private key to sign the journal with, from `rex audit keygen`
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint_key: Option<PathBuf>,
-    /// Show what the script is doing, if standard error is a terminal
+    /// Show progress, if standard error is a terminal
     #[arg(long)]
     pub(crate) progress: bool,
-    /// Refuse files that have more than one name
+    /// Refuse files that have more than one name (hard links)
     #[arg(long)]
     pub(crate) deny_hard_links: bool,
-    /// What to do where this host cannot confine the run
+    /// What to do if this host cannot confine the run
     #[arg(long, value_enum, default_value_t = Confine::Require)]
     pub(crate) confine: Confine,
     /// Service manager's bus: `system`, `user`, or an address (default: REX_BUS, then `rex.toml`, then `system`)
@@ -272,7 +273,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct ReachArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// To whom: `Agent::"name"` or `User::"name"`; to any principal by default
+    /// Principal: `Agent::"name"` or `User::"name"` (default: any principal)
     #[arg(long)]
     pub(crate) principal: Option<String>,
     /// How to print it
@@ -282,7 +283,7 @@ pub(crate) struct ReachArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OpsArgs {
-    /// Operation, such as `fs::read` or `read`, or namespace, such as `fs` or `json`
+    /// Operation, such as `fs::read` or `read`; or namespace, such as `fs` or `json`
     pub(crate) name: Option<String>,
     /// How to print them
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
@@ -299,19 +300,19 @@ pub(crate) enum OutputFormat {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
-    /// Whenever the system writes its buffers
+    /// When the operating system writes its buffers
     None,
-    /// Within a second, and before a run is reported
+    /// Within 1 second, and before a run is reported
     Batch,
-    /// Also before each act that changes something
+    /// As `batch`, and before each operation that changes something
     Each,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Confine {
-    /// Refuse the run, and say what is missing
+    /// Refuse the run, and report what is missing
     Require,
-    /// Go without what is missing, and say so in the report
+    /// Run without what is missing, and report it
     Available,
     /// Run without any confinement, in this process
     Off,
@@ -323,13 +324,13 @@ pub(crate) enum ListFormat {
     Human,
     /// For programs
     Json,
-    /// For documents
+    /// For documentation
     Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaFormat {
-    /// Cedar's own syntax
+    /// Cedar schema syntax
     Cedar,
     /// JSON
     Json,
@@ -348,7 +349,7 @@ pub(crate) enum Color {
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is not of the form `key=value`")),
+        _ => Err(format!("`{text}` is not in the form `key=value`")),
     }
 }
 

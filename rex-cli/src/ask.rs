@@ -27,31 +27,31 @@ pub(crate) struct AskArgs {
     /// Principal: `Agent::"name"` or `User::"name"` (default: REX_PRINCIPAL, then `rex.toml`)
     #[arg(long)]
     pub(crate) principal: Option<String>,
-    /// For what: `fs::read`, its verb alone, or as policies write it
+    /// Action: `fs::read`, `read`, or in Cedar syntax
     #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
     action: Option<String>,
-    /// On what: its id, such as a path, or as policies write it
+    /// Resource: its id, such as a path, or in Cedar syntax
     #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
     resource: Option<String>,
-    /// Call of an operation, with all its needs, instead of one action: `net::get("https://example.com/x")`
+    /// Check everything that this call needs, instead of one action: `net::get("https://example.com/x")`
     #[arg(long, value_name = "CALL")]
     operation: Option<String>,
-    /// Time of the request: `2026-12-01T22:00:00Z`; now by default
+    /// Time of the request, such as `2026-12-01T22:00:00Z` (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// The facts about the act, as a JSON object: `{"bytes": 12}`
+    /// Facts about the operation, as a JSON object: `{"bytes": 12}`
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
-    /// Attributes of the resource, as a JSON object: `{"user": "www-data"}` of a process
+    /// Attributes of the resource, as a JSON object: `{"user": "www-data"}` for a process
     #[arg(long, value_name = "JSON")]
     attributes: Option<String>,
-    /// The SHA-256 of the script
+    /// SHA-256 of the script
     #[arg(long, default_value = "", hide_default_value = true)]
     script: String,
-    /// A tag of the run, `key=value`; may be given often
+    /// Tag of the run, `key=value` (repeatable)
     #[arg(long = "tag", value_name = "KEY=VALUE")]
     tags: Vec<String>,
-    /// Print nothing but the change of the policy that would allow it, for `patch -p1` or `git apply`
+    /// Print only a policy change that would allow the request, for `patch -p1` or `git apply`
     #[arg(long, conflicts_with = "format")]
     patch: bool,
     /// How to print the answer
@@ -112,14 +112,13 @@ fn at(args: &AskArgs) -> Result<Timestamp, Stop> {
     let Some(text) = &args.at else { return Ok(Timestamp::now()) };
     Timestamp::parse(text).map_err(|_| {
         let message = format!("`{}` in `--at` is not a time", text.escape_debug());
-        Stop::usage(message).with_help("one looks like `2026-12-01T22:00:00Z`")
+        Stop::usage(message).with_help("expected a time such as `2026-12-01T22:00:00Z`")
     })
 }
 
 fn subject(args: &AskArgs) -> Result<Subject, Stop> {
     let text = args.principal.as_deref().ok_or_else(|| {
-        Stop::usage("no principal was given")
-            .with_help("say who asks with `--principal`: `--principal 'Agent::\"triage\"'`")
+        Stop::usage("no principal was given").with_help("name the principal, such as `--principal 'Agent::\"triage\"'`")
     })?;
     let principal = load::principal(text)?;
     let subject = Subject { principal, script: args.script.clone(), tags: args.tags.clone() };
@@ -149,7 +148,7 @@ fn asked(args: &AskArgs, at: Timestamp) -> Result<RequestBuf, Stop> {
     };
     RequestBuf::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
         let lacks = error.message.contains(" lacks ") && args.context.is_none();
-        let help = error.help.map(|help| if lacks { format!("give it by `--context`: {help}") } else { help });
+        let help = error.help.map(|help| if lacks { format!("set it with `--context`: {help}") } else { help });
         impossible(RequestError { help, ..error })
     })
 }
@@ -210,7 +209,7 @@ fn traces(out: &mut String, trace: &Trace) {
     let near = match trace.decision.effect {
         Effect::Allow => "not denied by",
         Effect::Deny if trace.decision.policies.is_empty() => "nearly permitted by",
-        Effect::Deny => "permitted all the same by",
+        Effect::Deny => "otherwise permitted by",
     };
     for traced in &trace.near {
         policy(out, near, traced);
@@ -225,8 +224,8 @@ fn policy(out: &mut String, role: &str, traced: &PolicyTrace) {
         let _ = writeln!(out, "  | {}", visible(text));
     }
     if !traced.misses.is_empty() {
-        let are = if traced.misses.len() == 1 { "is" } else { "are" };
-        let _ = writeln!(out, "  the {} {are} another", traced.misses.join(" and the "));
+        let does = if traced.misses.len() == 1 { "does" } else { "do" };
+        let _ = writeln!(out, "  the {} {does} not match", traced.misses.join(" and the "));
     }
     for conjunct in &traced.conjuncts {
         part(out, "  ", conjunct);

@@ -21,21 +21,21 @@ use crate::exit::{Exit, Stop};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Show one run from its beginning to its end
+    /// Show one run from start to end
     Show(show::ShowArgs),
-    /// List the entries that fit
+    /// List matching entries
     Query(query::QueryArgs),
-    /// List the last entries, and those that are added
+    /// List the last entries, and follow new ones
     Tail(tail::TailArgs),
-    /// Add up: decisions and denials over time, slow operations and scripts, resources
+    /// Show statistics: decisions and denials over time, slow operations and scripts, resources
     Stats(stats::StatsArgs),
-    /// Write one page for a browser: timeline, denials, resources, each run down to the line of its script
+    /// Write an HTML report: timeline, denials, resources, and each run with the lines of its script
     Report(report::ReportArgs),
-    /// Print the entries that fit in a form that other programs read
+    /// Print matching entries in a format for other programs
     Export(export::ExportArgs),
-    /// Check that a journal is as it was written, and say where not
+    /// Check that a journal was not changed, and report each change
     Verify(verify::VerifyArgs),
-    /// Make a key to sign checkpoints with
+    /// Generate a key to sign checkpoints
     Keygen(keygen::KeygenArgs),
 }
 

@@ -23,16 +23,16 @@ pub(crate) struct CheckArgs {
     /// Cedar entities as JSON: groups of principals, classes of resources (default: REX_ENTITIES, then those of `rex.toml`)
     #[arg(long, value_name = "FILE")]
     pub(crate) entities: Option<PathBuf>,
-    /// A script to compile; `-` reads it from standard input
+    /// Script to compile; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// A lint that is to say nothing; may be given often
+    /// Lint to turn off (repeatable)
     #[arg(long, value_name = "CODE", value_parser = lint)]
     allow: Vec<&'static Lint>,
-    /// A lint that is to be an error; may be given often
+    /// Lint to report as an error (repeatable)
     #[arg(long, value_name = "CODE", value_parser = lint)]
     deny: Vec<&'static Lint>,
-    /// How to print what was found
+    /// How to print the findings
     #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
     format: CheckFormat,
 }
@@ -49,7 +49,7 @@ enum CheckFormat {
 
 /// Finds a lint by its code.
 pub(crate) fn lint(code: &str) -> Result<&'static Lint, String> {
-    Lint::of(code).ok_or_else(|| format!("there is no lint `{code}`; `rex explain` lists them"))
+    Lint::of(code).ok_or_else(|| format!("unknown lint `{code}`; `rex explain` lists all lints"))
 }
 
 /// Validates policies, runs the lints, and compiles a script if there is one.

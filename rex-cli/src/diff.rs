@@ -13,34 +13,34 @@ use crate::operation::ShownOperation;
 use crate::patience::{PatienceArgs, SolverPatience};
 use crate::{check, draw, load, print};
 
-pub(crate) const EXIT_CODES: &str = "Where this `rex` was built with proofs and the solver cvc5 is there (see `rex policy prove --help`), what is found is all there is.
-Else requests are made from the names, texts and numbers of both policies; the output says so, since what they do not show may be all the
-same.
+pub(crate) const EXIT_CODES: &str = "If this `rex` was built with proofs and the solver cvc5 is installed (see `rex policy prove --help`), the list is complete. Otherwise Rex
+makes requests from the names, texts and numbers of both policies; the output says so, since there may be other differences.
 
-A difference is told for each action, each type of principal, and each way in which the policies make it so: the solver is asked again for
-what is like none of those that were found, until there is no other. Then this is proved of that action and type of principal.
+Rex reports one difference for each action, type of principal, and way in which the policies cause it: it asks the solver for a difference
+unlike those already found until there is none. The list is then proved complete for that action and type of principal.
 
 Exit codes:
   0    no difference was found
-  1    there is one, or it is not known whether there is: a solver could not decide, or no request could be made of a policy; with --fail-on-new, one that allows something
+  1    a difference was found, or is possible: the solver could not decide, or no request fits a policy; with --fail-on-new,
+       only if something is or may be newly allowed
   2    usage, or an input that cannot be read
   3    a policy is rejected";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiffArgs {
-    /// The older policy; a file, or a folder
+    /// Older policy: a file or a folder
     #[arg(value_name = "OLD")]
     older: PathBuf,
-    /// The newer one
+    /// Newer policy: a file or a folder
     #[arg(value_name = "NEW")]
     newer: PathBuf,
     /// Cedar entities as JSON, for both
     #[arg(long, value_name = "FILE")]
     entities: Option<PathBuf>,
-    /// Look at examples alone, without a solver
+    /// Compare by examples only, without a solver
     #[arg(long)]
     examples: bool,
-    /// Fail only if something is newly allowed, or if it is not proved that nothing is
+    /// Fail only if something is newly allowed, or if Rex cannot prove that nothing is
     #[arg(long)]
     fail_on_new: bool,
     #[command(flatten)]
@@ -59,14 +59,14 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     let patience = args.patience.timeout;
-    let help = "`--examples` does without a solver";
+    let help = "`--examples` compares without a solver";
     let proved = match args.examples {
         true => None,
         false => all(&older, &newer, patience).map_err(|stop| stop.with_help(help))?,
     };
     if proved.is_none() && args.fail_on_new && !args.examples {
-        let stop = Stop::usage("without a solver, it cannot be proved that nothing is newly allowed");
-        return Err(stop.with_help("see `rex policy prove --help`; `--examples` is content with examples"));
+        let stop = Stop::usage("Rex cannot prove that nothing is newly allowed without a solver");
+        return Err(stop.with_help("see `rex policy prove --help`, or use `--examples` to compare by examples only"));
     }
     let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {
@@ -147,18 +147,22 @@ fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let none = diff.differences.is_empty();
     if diff.examined.is_empty() {
         let requests = crate::replay::requests(diff.requests as u64);
-        let what = if none { "no difference" } else { "this" };
+        let (what, others) = match diff.differences.len() {
+            0 => ("no difference", "is none"),
+            1 => ("this difference", "are no others"),
+            _ => ("these differences", "are no others"),
+        };
         let found = match (diff.requests, diff.untried) {
-            (0, 0) => return "no policy is in one of the two alone\n".to_owned(),
+            (0, 0) => return "both sides have the same policies\n".to_owned(),
             (0, _) => String::new(),
             _ => format!(
-                "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else\n"
+                "found {what} with {requests} made from both policies; without the solver, this does not prove that there {others}\n"
             ),
         };
         return found + &untried(diff.untried);
     }
     if diff.proved && none {
-        return "proved: the same is allowed\n".to_owned();
+        return "proved: both allow the same requests\n".to_owned();
     }
     let differs = |examined: &ExaminedAction| {
         diff.differences.iter().any(|it| it.action() == examined.action && it.principal() == examined.principal)
@@ -167,13 +171,13 @@ fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let (told, same): (Vec<&ExaminedAction>, Vec<_>) = proved.into_iter().partition(|it| differs(it));
     let mut out = String::new();
     if !told.is_empty() {
-        let _ = writeln!(out, "proved: nothing else is newly allowed or denied of {}", named(&told));
+        let _ = writeln!(out, "proved: no other changes for {}", named(&told));
     }
     if !same.is_empty() {
-        let _ = writeln!(out, "proved: nothing is newly allowed or denied of any action that is not named here");
+        let _ = writeln!(out, "proved: no changes for any action not listed here");
     }
     if !undecided.is_empty() {
-        let _ = writeln!(out, "not proved: there may be more of {}", named(&undecided));
+        let _ = writeln!(out, "not proved: there may be more changes for {}", named(&undecided));
         let _ = writeln!(out, "{}", patience.advice());
     }
     out
@@ -184,8 +188,10 @@ fn untried(count: usize) -> String {
     let (policies, is) = if count == 1 { ("policy", "is") } else { ("policies", "are") };
     match count {
         0 => String::new(),
-        _ => format!("nothing is known of {count} {policies} that {is} in one of the two alone: no request meets what it asks for\n")
-            .replace("it asks", if count == 1 { "it asks" } else { "they ask" }),
+        _ => format!(
+            "{count} {policies} that {is} on one side only could not be compared: no request meets its conditions\n"
+        )
+        .replace("its conditions", if count == 1 { "its conditions" } else { "their conditions" }),
     }
 }
 
@@ -216,7 +222,7 @@ fn because(difference: &PolicyDifference) -> String {
     let PolicyDifference { change, before, after, lets, .. } = difference;
     if let Some(word) = lets {
         let (lets, now) = if *change == DecisionChange::Allowed { (after, "now") } else { (before, "before") };
-        return format!("`@allow(\"{word}\")` of {} lets that go {now}, and nothing else does", by(lets));
+        return format!("only `@allow(\"{word}\")` of {} permits it {now}", by(lets));
     }
     match change {
         DecisionChange::Allowed => {

@@ -120,6 +120,11 @@ pub(crate) fn line(text: &str) -> String {
     text::line(text).into_owned()
 }
 
+/// Formats a count: `1 line`, `2 lines`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Makes a script safe for a terminal without moving a byte, so that the underlined place stays right.
 fn visible_in_place(script: &str) -> String {
     let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "????".get(..c.len_utf8()).unwrap_or("?") };

@@ -44,21 +44,18 @@ const PAGES: &[(&str, &str)] = &[
 const ANNOTATIONS: &[(&str, &str)] = &[
     (
         "id",
-        "The name of the policy, which decisions, denials and journals say: `@id(\"read-logs\")`. Each policy has one of its own.",
+        "The name of the policy in decisions, denials and journals: `@id(\"read-logs\")`. Each policy needs a unique name.",
     ),
     ("reason", "Why the policy is there: `@reason(\"log triage reads\")`. A denial by a `forbid` shows it."),
     (
         "allow",
-        "What a permit of `process::run` lets go besides, as words with blanks between: `@allow(\"interpreter env:TZ\")`.",
+        "What a permit of `process::run` also allows, as words separated by spaces: `@allow(\"interpreter env:TZ\")`.",
     ),
     (
         "lint",
-        "The lints that are silent about this policy: `@lint(\"REX003\")`, several with commas or blanks between. It silences warnings, never errors.",
+        "The lints to suppress for this policy: `@lint(\"REX003\")`, separated by commas or spaces. It suppresses warnings, never errors.",
     ),
-    (
-        "prove",
-        "In files of properties: what is to be proved of policies, `@prove(\"no-error\")`; see `rex policy prove`.",
-    ),
+    ("prove", "In files of properties: the claim to prove, `@prove(\"no-error\")`; see `rex policy prove`."),
 ];
 
 /// Finds the topic of a name.
@@ -84,7 +81,7 @@ fn topic(name: &str) -> Result<Topic, String> {
     let names = names.chain(ANNOTATIONS.iter().map(|(name, _)| *name));
     let near = did_you_mean(bare, names).map_or_else(String::new, |near| format!("; {near}"));
     Err(format!(
-        "there is no lint, error or annotation `{name}`; `rex explain` lists the lints, `docs/errors.md` the errors{near}"
+        "unknown lint, error or annotation `{name}`; `rex explain` lists the lints, and `docs/errors.md` the errors{near}"
     ))
 }
 
@@ -131,13 +128,13 @@ fn other(format: ListFormat, kind: &str, name: &str, meaning: &str) -> Result<Ex
 
 fn error(code: Code) -> String {
     let caught = match code {
-        _ if code.is_fatal() => "The run ends, whatever its script would catch.",
-        Code::LimitExceeded => "A limit of one operation can be caught, one of the run ends it.",
+        _ if code.is_fatal() => "The run ends; the script cannot catch it.",
+        Code::LimitExceeded => "A script can catch a limit of one operation; a limit of the run ends the run.",
         _ => "A script can catch it: `try { .. } catch (e) { if e.code == \"CODE\" { .. } }`.",
     };
     let advice = match code {
         Code::AccessDenied => {
-            "\nThe error names the action, the resource and the policy; its help is a permit that would let the script pass. `rex policy ask` tells more."
+            "\nThe error names the action, the resource and the policy; its help is a permit that would allow it. `rex policy ask` explains more."
         }
         Code::LimitExceeded => "\n`docs/limits.md` lists the limits; `--limit NAME=VALUE` sets one.",
         _ => "",

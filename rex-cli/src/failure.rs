@@ -29,7 +29,7 @@ impl FailureReport {
     pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
         serde_json::to_value(failure)
             .and_then(serde_json::from_value)
-            .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
+            .map_err(|error| Stop::internal(format!("the failure cannot be encoded: {error}")))
     }
 
     /// Returns how the command ends after this, if `signal` was the last to stop it.

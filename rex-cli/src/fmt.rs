@@ -13,10 +13,10 @@ use crate::{check, draw, load, print};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FmtArgs {
-    /// Policy files, or folders whose `*.cedar` files are all taken
+    /// Policy files, or folders with `*.cedar` files
     #[arg(value_name = "FILE_OR_DIR", required = true)]
     policies: Vec<PathBuf>,
-    /// Change nothing; print what would change, and end with 1 if something would
+    /// Change nothing; print what would change, and exit with code 1 if anything would
     #[arg(long)]
     check: bool,
     /// How to print it
@@ -46,7 +46,7 @@ pub(crate) fn fmt(args: &FmtArgs, color: Color) -> Result<Exit, Stop> {
                 .map_err(|error| Stop::usage(format!("`{}` cannot be written: {error}", path.display())))?;
         }
         if args.format == OutputFormat::Human {
-            let laid_out = || format!("laid out {}", draw::line(&source.name));
+            let laid_out = || format!("formatted {}", draw::line(&source.name));
             print(&if args.check { draw::visible(source.diff(text).trim_end()) } else { laid_out() })?;
         }
     }

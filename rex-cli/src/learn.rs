@@ -28,45 +28,46 @@ const PROVED: usize = 4_000;
 const NAMED: usize = 10;
 
 pub(crate) const HELP: &str =
-    "A permit names one principal, and the actions and facts that were seen. How far what was done to stands for more:
+    "Each permit names one principal, and the recorded actions and facts. `--breadth` sets how far Rex generalizes the resources:
 
-  exact      for itself: each resource is listed
-  siblings   two files of a directory with the same extension, or the same name but for its digits, stand for all that are
-             directly in it and alike; two URLs that differ in their query for any query; two instances of a unit for all
-  directory  two files of a directory stand for it and all below it
+  exact      not at all: the permits list each resource
+  siblings   two files in a directory with the same extension, or with names that differ only in digits: to all files directly
+             in it that match; two URLs that differ only in their query: to any query; two instances of a unit: to all instances
+  directory  two files in a directory: to the directory and everything below it
 
-Besides, whatever the breadth, names that `fs::temp_file` makes stand for those of other runs; and with `siblings`, more than 32 files of a
-directory that have nothing else in common stand for all that is directly in it. Principals of one type that did the same share a permit.
+At every breadth, Rex generalizes names that `fs::temp_file` makes to those of other runs. With `siblings`, it generalizes more than 32
+files of a directory that have nothing else in common to everything directly in it. Principals of one type that did the same share a permit.
 
-`/` never stands for what is in it, a directory directly in it only for what `siblings` says, and nothing stands for what a
-forbid of the policy that is kept holds a part of, nor for keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and
-the like. Programs are started with the very arguments that were seen.
+Rex never generalizes to `/`, and to a directory directly in `/` only as `siblings` does. It does not generalize into the scope of a kept
+forbid, nor to keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and similar names. It permits programs only
+with the recorded arguments.
 
-Where a journal was changed, holds lines that cannot be read, or a run that has no end, no policy is written. A request that the journal holds only a part of, as it
-looked like a secret, is not learned.
+Rex writes no policy if a journal was changed, has unreadable lines, or has a run without an end. It does not learn a request that the
+journal redacted because it looked like a secret.
 
-The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again, and, where
-this `rex` was built with proofs and cvc5 is there, by a proof against the policy that allows each resource that was seen and nothing else.
+The policy goes to standard output, and a report of what it allows to standard error. For the report, Rex decides every recorded request
+again. If this `rex` was built with proofs and cvc5 is installed, it also compares the policy, by proof, with one that allows only the
+recorded resources.
 
 Exit codes:
-  0    all that was seen is allowed
-  1    not all: a forbid that was kept, or a name that no policy may hold, is in the way, a request is redacted, or there was too much
+  0    the policy allows everything recorded
+  1    it does not: a kept forbid or a name that no policy may contain prevents it, a request is redacted, or there were too many requests
   2    usage, or an input that cannot be read
-  3    the policy to keep, or the learned one, is rejected
-  6    a journal is not as it was written, holds lines that cannot be read, or a run without its end";
+  3    the kept or the learned policy is rejected
+  6    a journal was changed, has unreadable lines, or has a run without an end";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LearnArgs {
-    /// A journal, as `rex run --journal` writes it; it is read twice
+    /// Journal that `rex run --journal` wrote; Rex reads it twice
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
-    /// Extent of the generalization of requests that were seen
+    /// How far to generalize the recorded resources
     #[arg(long, value_enum, default_value_t = Generalize::Siblings)]
     breadth: Generalize,
-    /// Permit also what was denied
+    /// Also permit what was denied
     #[arg(long)]
     include_denied: bool,
-    /// A policy whose forbids are kept; a file, or a folder whose `*.cedar` files are all taken; may be given often
+    /// Policy whose forbids are kept: a file, or a folder with `*.cedar` files (repeatable)
     #[arg(long = "policy", value_name = "FILE_OR_DIR")]
     policies: Vec<PathBuf>,
     /// Cedar entities as JSON: groups of principals, classes of resources
@@ -83,11 +84,11 @@ pub(crate) struct LearnArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Generalize {
-    /// For itself
+    /// Not at all
     Exact,
-    /// For what is beside it and alike
+    /// To similar files in the same directory
     Siblings,
-    /// For all that is where it is
+    /// To the whole directory
     Directory,
 }
 
@@ -115,8 +116,8 @@ impl LearnArgs {
 /// Prints the learned policy, and reports what it allows.
 pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     if args.journals.iter().any(|path| path == Path::new("-")) {
-        return Err(Stop::usage("a journal is read twice here, which standard input cannot be")
-            .with_help("write it to a file first"));
+        return Err(Stop::usage("`rex policy learn` reads a journal twice, so it cannot read standard input")
+            .with_help("save the journal to a file first"));
     }
     let keep = match args.keep().map(|keep| load::policy(&keep)).transpose()? {
         Some(Err(found)) => return Ok(check::rejected(&found, args.format, color)),
@@ -131,10 +132,10 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         return Err(stop);
     }
     if nothing {
-        let stop = Stop::usage("there is no request to learn from in what was read");
+        let stop = Stop::usage("the journals contain no request to learn from");
         return Err(match args.include_denied {
-            true => stop.with_help("a journal is what `rex run --journal` writes"),
-            false => stop.with_help("`--include-denied` learns also from what was denied"),
+            true => stop.with_help("`rex run --journal FILE` writes a journal"),
+            false => stop.with_help("`--include-denied` also learns from denied requests"),
         });
     }
     let entities = args.entities.as_deref().map(load::file).transpose()?;
@@ -245,8 +246,8 @@ impl LearnReport<'_> {
         let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
         let missing = replay.count(ReplayChange::Denied) + self.redacted.len() as u64;
         out += &match missing {
-            0 => "all that was seen is allowed\n".to_owned(),
-            missing => format!("all that was seen is allowed but {}\n", requests(missing)),
+            0 => "all recorded requests are allowed\n".to_owned(),
+            missing => format!("all recorded requests are allowed except {}\n", requests(missing)),
         };
         out += &self.not_learned();
         out += &self.fleeting();
@@ -255,10 +256,14 @@ impl LearnReport<'_> {
         out += &newly_allowed(replay);
         out += &proof.map_or_else(String::new, ExactComparison::human);
         for (place, forbid) in &learned.held {
-            out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
+            out += &format!(
+                "not generalized: {}, because it overlaps with the forbid `{}`\n",
+                draw::line(place),
+                draw::line(forbid)
+            );
         }
         for resource in &learned.unnamed {
-            out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
+            out += &format!("left out, because policies may not contain these characters: {}\n", draw::line(resource));
         }
         out + &self.unreadable.human()
     }
@@ -269,7 +274,7 @@ impl LearnReport<'_> {
         let Some(first) = paths.first() else { return String::new() };
         let others = if paths.len() == 1 { String::new() } else { format!(" and {} more", paths.len() - 1) };
         format!(
-            "denied in the next run: {}{others}, which names a process by its number; `/proc/self` leads there, and `resource.path like \"/proc/*/..\"` would permit it of every process\n",
+            "denied in the next run: {}{others} contains a process number; use `/proc/self`, or permit it for every process with `resource.path like \"/proc/*/..\"`\n",
             draw::line(first)
         )
     }
@@ -279,15 +284,15 @@ impl LearnReport<'_> {
         let mut out = String::new();
         if !self.redacted.is_empty() {
             let count = requests(self.redacted.len() as u64);
-            out += &format!("not learned, as the journal holds a part of it only ([redacted]): {count}\n");
+            out += &format!("not learned, because the journal redacted it: {count}\n");
             for place in self.redacted.iter().take(NAMED) {
                 out += &format!("    {}\n", draw::line(&place.to_string()));
             }
-            out += "  write the permit by hand, or have the script pass secrets in another way\n";
+            out += "  write these permits by hand, or change how the script passes secrets\n";
         }
         if self.learned.left_out > 0 {
             let count = requests(self.learned.left_out);
-            out += &format!("not learned, as there was no room for more: {count}; learn from a part of the journals\n");
+            out += &format!("not learned, because there were too many requests: {count}; learn from fewer journals\n");
         }
         out
     }
@@ -331,7 +336,7 @@ fn denied(replay: &Replay) -> String {
 
 fn besides(learned: &LearnedPolicy) -> String {
     let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
-    let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" }.to_owned();
+    let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "also allowed:\n" }.to_owned();
     for (permit, beyond) in beyond {
         let actions = permit.actions.join(", ");
         out += &format!("+ {} {}: {}\n", draw::line(&permit.principal), draw::line(&actions), draw::line(beyond));
@@ -343,7 +348,7 @@ fn newly_allowed(replay: &Replay) -> String {
     let mut out = String::new();
     if replay.count(ReplayChange::Allowed) > 0 {
         let now = requests(replay.count(ReplayChange::Allowed));
-        out += &format!("and so of what was denied: {now}\n");
+        out += &format!("newly allowed, although denied when recorded: {now}\n");
         for (_, concerned) in replay.of(ReplayChange::Allowed) {
             for resource in &concerned.resources {
                 out += &format!("    {}\n", draw::line(resource));

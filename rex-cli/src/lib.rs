@@ -145,7 +145,7 @@ fn manual(names: &[String]) -> Result<clap::Command, Stop> {
         command = found.ok_or_else(|| {
             let names = command.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name);
             Stop::usage(format!("`{}` has no command `{name}`", command.get_name().replace('-', " ")))
-                .with_help(format!("there are: {}", names.collect::<Vec<_>>().join(", ")))
+                .with_help(format!("expected one of: {}", names.collect::<Vec<_>>().join(", ")))
         })?;
     }
     Ok(command)

@@ -21,7 +21,7 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     if let (Some((signature, doc)), ListFormat::Human) =
         (rex_engine::PURE_FUNCTIONS.iter().find(|(signature, _)| called(signature)), args.format)
     {
-        return print(&format!("{signature}\n\n{doc}\n\nA pure function: no policy is asked.\n"))
+        return print(&format!("{signature}\n\n{doc}\n\nA pure function: it needs no permit.\n"))
             .map(|()| Exit::Success);
     }
     let all = || OPS.iter().map(|operation| operation.spec());
@@ -54,13 +54,15 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
 /// Returns the error for a name that is neither an operation nor a namespace.
 fn unknown(name: &str) -> Stop {
     let near: Vec<_> = OPS.iter().map(|op| op.spec().name).filter(|known| known.contains(name)).collect();
-    let stop = Stop::usage(format!("there is no operation `{name}`"));
+    let stop = Stop::usage(format!("unknown operation `{name}`"));
     if !near.is_empty() {
-        return stop.with_help(format!("there are: {}", near.join(", ")));
+        return stop.with_help(format!("matching operations: {}", near.join(", ")));
     }
     let names = OPS.iter().flat_map(|op| [op.spec().name].into_iter().chain(op.spec().aliases.iter().copied()));
     let functions = rex_engine::PURE_FUNCTIONS.iter().filter_map(|(signature, _)| signature.split('(').next());
-    stop.with_help(did_you_mean(name, names.chain(functions)).unwrap_or_else(|| "`rex ops` lists them".to_owned()))
+    stop.with_help(
+        did_you_mean(name, names.chain(functions)).unwrap_or_else(|| "`rex ops` lists all operations".to_owned()),
+    )
 }
 
 /// Formats pure functions as a document, module by module.

@@ -35,7 +35,7 @@ pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
     let principal = Principal::typed(text).map_err(|error| Stop::usage(error.to_string()).with_help(error.help()))?;
     match principal.kind() {
         "Agent" | "User" => Ok(principal),
-        kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),
+        kind => Err(Stop::usage(format!("`{kind}` is not a type of principal; expected `Agent` or `User`"))),
     }
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {
         _ => None,
     };
     if let Some(wide) = wide {
-        return Err(Stop::usage(format!("`{name}` is {wide}, and Rex reads UTF-8"))
-            .with_help(format!("save it as UTF-8, or turn it into that: `iconv -f {wide} -t UTF-8`")));
+        return Err(Stop::usage(format!("`{name}` is {wide}; expected UTF-8"))
+            .with_help(format!("save it as UTF-8, or convert it: `iconv -f {wide} -t UTF-8`")));
     }
     String::from_utf8(bytes).map_err(|error| {
         Stop::usage(format!("`{name}` is not UTF-8: the first bad byte is at {}", error.utf8_error().valid_up_to()))
@@ -121,7 +121,7 @@ pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
         let before = paths.len();
         collect(path, ".cedar", &mut paths)?;
         if paths.len() == before {
-            return Err(Stop::usage(format!("there is no `*.cedar` file in `{}`", path.display())));
+            return Err(Stop::usage(format!("no `*.cedar` files in `{}`", path.display())));
         }
     }
     Ok(paths)
@@ -168,8 +168,11 @@ fn collect(path: &Path, end: &str, paths: &mut Vec<PathBuf>) -> Result<(), Stop>
         if entry.is_dir() {
             // Folders could form a cycle, and leaving one out could leave out a `forbid`.
             if entry.is_symlink() {
-                return Err(Stop::usage(format!("`{}` is a link to a folder, which is not followed", entry.display()))
-                    .with_help("name the folder itself with another `--policy`"));
+                return Err(Stop::usage(format!(
+                    "`{}` is a link to a folder; Rex does not follow it",
+                    entry.display()
+                ))
+                .with_help("pass the folder itself with another `--policy`"));
             }
             collect(&entry, end, paths)?;
         } else if entry.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(end.as_bytes())) {

@@ -29,19 +29,21 @@ impl SolverPatience {
             "m" => 60_000,
             "h" => 3_600_000,
             "" if !number.is_empty() => {
-                return Err(format!("it has no unit: `{number}s` is seconds, `{number}ms` is milliseconds"));
+                return Err(format!("it needs a unit: `{number}s` is seconds, `{number}ms` is milliseconds"));
             }
-            _ => return Err("a time looks like `500ms`, `5s`, `2m` or `1h`".to_owned()),
+            _ => return Err("expected a time such as `500ms`, `5s`, `2m` or `1h`".to_owned()),
         };
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
         let time = millis.map(Duration::from_millis).filter(|time| !time.is_zero() && *time <= LONGEST);
-        time.map(Self).ok_or_else(|| "a time is between `1ms` and `24h`".to_owned())
+        time.map(Self).ok_or_else(|| "expected a time from `1ms` to `24h`".to_owned())
     }
 
     /// Returns advice for when a solver could not decide something.
     pub(crate) fn advice(self) -> String {
         let more = Self(self.0.saturating_mul(10).min(LONGEST));
-        format!("undecided is not proved: `--timeout {more}` gives the solver more time for each question than {self}")
+        format!(
+            "undecided means not proved; `--timeout {more}` gives the solver more time for each question than {self}"
+        )
     }
 }
 
@@ -68,7 +70,7 @@ mod tests {
         }
         assert_eq!(
             SolverPatience::parse("5"),
-            Err("it has no unit: `5s` is seconds, `5ms` is milliseconds".to_owned())
+            Err("it needs a unit: `5s` is seconds, `5ms` is milliseconds".to_owned())
         );
         assert_eq!(SolverPatience(Duration::from_millis(1_500)).to_string(), "1500ms");
         assert_eq!(SolverPatience(Duration::from_secs(120)).to_string(), "120s");

@@ -5,35 +5,35 @@ use std::path::PathBuf;
 use crate::args::{OutputFormat, PolicyArgs};
 use crate::patience::PatienceArgs;
 
-pub(crate) const HELP: &str = "A property is a policy, and its annotation says what it states:
+pub(crate) const HELP: &str = "A property is a Cedar policy with an annotation that states the claim:
   @prove(\"at-most\") permit
-                      nothing else is allowed: of all these permits together
+                      the policy allows nothing beyond all of these permits together
   @prove(\"never\") forbid
-                      nothing of this is allowed
+                      the policy allows none of these requests
   @prove(\"no-error\") permit
-                      no policy is an error, which would deny
+                      no policy fails with an error on these requests, which would deny them
   @prove(\"never-run\") forbid
-                      nothing that this may be done to may be run
+                      if the policy allows one of these requests on a path, the same principal may not run that path
 
-A property that matches no request, and a ceiling that permits every request, would hold of every policy: it is vacuous, and fails.
+A property that matches no request, or an `at-most` that permits every request, holds for every policy: it is vacuous, and fails.
 
-Without `--entities`, proofs hold whatever an entities file will say. The solver is cvc5: Debian's package, found on the `PATH` or
-named by the environment variable `CVC5`.
+Without `--entities`, proofs hold for every entities file. The solver is cvc5 (Debian package `cvc5`). Rex finds it on the `PATH`, or by
+the environment variable `CVC5`.
 
 Exit codes:
-  0    all is proved
-  1    something is refuted or vacuous, or could not be decided
+  0    every property is proved
+  1    a property is refuted or vacuous, or could not be decided
   2    usage, an input that cannot be read, or no solver
-  3    the policy is rejected, or what is stated is no property";
+  3    the policy or a property is rejected";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProveArgs {
-    /// Properties, written as Cedar
+    /// Files of properties, written in Cedar
     #[arg(value_name = "FILE", required_unless_present = "same")]
     properties: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// Prove that the policy allows what this one does, and no more; a file, or a folder
+    /// Prove that the policy allows exactly what this one does: a file or a folder
     #[arg(long, value_name = "FILE_OR_DIR")]
     same: Option<PathBuf>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) struct ProveArgs {
 #[cfg(not(feature = "prove"))]
 pub(crate) fn prove(_: &ProveArgs, _: crate::args::Color) -> Result<crate::exit::Exit, crate::exit::Stop> {
     Err(crate::exit::Stop::usage("this `rex` was built without proofs")
-        .with_help("build rex-cli with its feature `prove`"))
+        .with_help("build rex-cli with the feature `prove`"))
 }
 
 #[cfg(feature = "prove")]

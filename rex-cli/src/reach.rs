@@ -37,13 +37,12 @@ type ActionExtent<'a> = (&'static ActionSpec, &'a Extent);
 fn human(principal: Option<&Principal>, reach: &[ActionExtent<'_>], exceptions: &[ReachException]) -> String {
     let who = principal.map_or("any principal".to_owned(), |principal| draw::line(&principal.to_string()));
     if reach.is_empty() {
-        return format!("Nothing can be permitted to {who}.\n");
+        return format!("The policy cannot permit anything to {who}.\n");
     }
-    let mut out = format!("At most, this can be permitted to {who}:\n\n");
+    let mut out = format!("The most that the policy can permit to {who}:\n\n");
     write_reach(&mut out, "", reach);
     if !exceptions.is_empty() {
-        out +=
-            "\nwarning: held by the check in user space alone, as a kernel can add up places and not subtract any:\n";
+        out += "\nwarning: enforced only in user space, because Landlock cannot express exceptions:\n";
     }
     for exception in exceptions {
         let condition = if exception.conditional { ", under its condition" } else { "" };
@@ -85,8 +84,8 @@ fn write_reach(out: &mut String, indent: &str, reach: &[ActionExtent<'_>]) {
 pub(crate) fn place_text(place: &ReachPlace) -> String {
     match place {
         ReachPlace::Exactly(id) => draw::line(id),
-        ReachPlace::Below(id) => format!("{} and all below it", draw::line(id)),
-        ReachPlace::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
+        ReachPlace::Below(id) => format!("{} and everything below it", draw::line(id)),
+        ReachPlace::Prefix(text) => format!("everything that starts with {}", draw::line(text)),
     }
 }
 

@@ -19,10 +19,10 @@ const NAMED: usize = 10;
 /// A choice of unreliable parts of a journal to pass over.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct TrustArgs {
-    /// Go on without the lines that cannot be read, or only in part, and without the ends of runs; they are counted
+    /// Continue despite unreadable, redacted and unfinished lines, and runs without an end; the report counts them
     #[arg(long)]
     allow_unread: bool,
-    /// Go on although a journal was changed after it was written, or has no hash chain
+    /// Continue although a journal was changed, or has no hash chain
     #[arg(long)]
     allow_broken_chain: bool,
 }
@@ -111,7 +111,7 @@ impl JournalProblems {
     pub(crate) fn add_redacted(&mut self, place: JournalPlace) {
         self.add(UnreadLine {
             place,
-            why: "it is redacted: the journal does not hold all that was asked for".to_owned(),
+            why: "it is redacted: the journal does not have the complete request".to_owned(),
             outside: false,
         });
     }
@@ -140,8 +140,8 @@ impl JournalProblems {
         let more = if self.unended > runs.len() as u64 { ", .." } else { "" };
         match self.unended {
             0 => String::new(),
-            1 => format!("1 run has no end on record: {}", runs.join(", ")),
-            count => format!("{count} runs have no end on record: {}{more}", runs.join(", ")),
+            1 => format!("1 run has no end in the journal: {}", runs.join(", ")),
+            count => format!("{count} runs have no end in the journal: {}{more}", runs.join(", ")),
         }
     }
 
@@ -161,18 +161,18 @@ impl JournalProblems {
             let count = if self.changes == 1 { "1 change".to_owned() } else { format!("{} changes", self.changes) };
             let first = self.first_changes.first();
             let first = first.map_or(String::new(), |(place, what)| format!(", first at {place}: {what}"));
-            let message = format!("the journal is not as it was written: {count}{}", draw::line(&first));
-            let help = "`rex audit verify` tells them all; `--allow-broken-chain` goes on all the same";
+            let message = format!("the journal was changed: {count}{}", draw::line(&first));
+            let help = "`rex audit verify` lists all changes; `--allow-broken-chain` continues anyway";
             return Some(Stop::unreliable(message).with_help(help));
         }
         let unread = self.lines - self.torn.min(self.lines - self.outside);
         if unread > 0 && !trust.allow_unread {
             let lines = if unread == 1 { "1 line".to_owned() } else { format!("{unread} lines") };
-            let message = format!("{lines} of what was read could not be used");
-            return Some(Stop::unreliable(message).with_help("`--allow-unread` goes on without them"));
+            let message = format!("{lines} could not be read or used");
+            return Some(Stop::unreliable(message).with_help("`--allow-unread` continues without them"));
         }
         if self.unended > 0 && !trust.allow_unread {
-            let help = "such a run goes on, was killed, or the end of the journal was removed; `--allow-unread` goes on with what is there";
+            let help = "a run without an end is still running, was killed, or the end of the journal was removed; `--allow-unread` continues with the records that are there";
             return Some(Stop::unreliable(self.without_end()).with_help(help));
         }
         None
@@ -182,7 +182,7 @@ impl JournalProblems {
     pub(crate) fn human(&self) -> String {
         let mut out = String::new();
         if self.changes > 0 {
-            out += "\nwarning: not as it was written:\n";
+            out += "\nwarning: the journal was changed:\n";
             for (place, what) in &self.first_changes {
                 out += &format!("  {}: {}\n", draw::line(&place.to_string()), draw::line(what));
             }
@@ -195,7 +195,7 @@ impl JournalProblems {
             return out;
         }
         let plural = if self.lines == 1 { "line is" } else { "lines are" };
-        out += &format!("\nwarning: {} {plural} not understood, and left out:\n", self.lines);
+        out += &format!("\nwarning: {} {plural} not understood, and skipped:\n", self.lines);
         for unread in &self.first {
             out += &format!("  {}: {}\n", draw::line(&unread.place.to_string()), draw::line(&unread.why));
         }

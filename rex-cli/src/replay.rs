@@ -13,18 +13,18 @@ use crate::recorded::{JournalProblems, ShownPlace, ShownUnreadable, TrustArgs};
 use crate::{check, draw, load, print, recorded};
 
 pub(crate) const EXIT_CODES: &str =
-    "Each request is decided as of the time when it was recorded, with the script and the tags of its run.
+    "Rex decides each request for the time when it was recorded, with the script and the tags of its run.
 
 Exit codes:
   0    nothing would change
-  1    something would: a request is newly denied, newly allowed, or decided by other policies
+  1    a request would be newly denied, newly allowed, or decided by other policies
   2    usage, or an input that cannot be read
   3    the policy is rejected
-  6    a journal is not as it was written, holds lines that cannot be read, or a run without its end: what was read of it is told all the same";
+  6    a journal was changed, has unreadable lines, or has a run without an end; Rex still reports on what it could read";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// A journal, as `rex run --journal` writes it; `-` reads it from standard input
+    /// Journal that `rex run --journal` wrote; `-` reads standard input
     #[arg(required = true, value_name = "JOURNAL")]
     pub(crate) journals: Vec<PathBuf>,
     #[command(flatten)]
@@ -61,8 +61,9 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         print(&human(&replay, &unreadable))?;
     }
     if replay.requests == 0 && unreadable.is_of_no_journal() {
-        return Err(Stop::usage("there is no request in what was read")
-            .with_help("a journal is what `rex run --journal` writes"));
+        return Err(
+            Stop::usage("the journals contain no request").with_help("`rex run --journal FILE` writes a journal")
+        );
     }
     match unreadable.distrusted(args.trust) {
         Some(stop) => Err(stop),
@@ -72,10 +73,10 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
 
 fn human(replay: &Replay, unreadable: &JournalProblems) -> String {
     let mut out = match (replay.requests, replay.requests - replay.same) {
-        (0, _) => "no request is on record\n".to_owned(),
-        (1, 0) => format!("the one request{} would be decided as it was\n", of(unreadable)),
-        (all, 0) => format!("all {all} requests{} would be decided as they were\n", of(unreadable)),
-        (all, changed) => format!("{changed} of {all} requests{} would be decided otherwise\n", of(unreadable)),
+        (0, _) => "the journals contain no request\n".to_owned(),
+        (1, 0) => format!("the 1 request{} would be decided as before\n", of(unreadable)),
+        (all, 0) => format!("all {all} requests{} would be decided as before\n", of(unreadable)),
+        (all, changed) => format!("{changed} of {all} requests{} would be decided differently\n", of(unreadable)),
     };
     for change in ReplayChange::ALL {
         let differences = replay.of(change);
@@ -87,11 +88,13 @@ fn human(replay: &Replay, unreadable: &JournalProblems) -> String {
         }
     }
     if replay.uncounted > 0 {
-        out += &format!("\nand {} more, in too many ways to be told\n", requests(replay.uncounted));
+        out += &format!("\nand {} more, with too many differences to list\n", requests(replay.uncounted));
     }
     if replay.without_start > 0 {
         let requests = requests(replay.without_start);
-        out += &format!("\nwarning: the start of the run is missing for {requests}, decided without script and tags\n");
+        out += &format!(
+            "\nwarning: the start of the run is missing for {requests}; Rex decided without script and tags\n"
+        );
     }
     out + &unreadable.human()
 }
@@ -143,8 +146,8 @@ fn because(difference: &ReplayDifference) -> String {
     match (difference.change, difference.denied) {
         (ReplayChange::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
         (ReplayChange::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
-        (ReplayChange::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
-        (ReplayChange::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
+        (ReplayChange::Others, true) => format!("still denied: {}, now {}", was_denied(), no_longer()),
+        (ReplayChange::Others, false) => format!("still allowed: {before} allowed it, now {after} does"),
     }
 }
 

@@ -12,13 +12,13 @@ use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
 pub(crate) const HELP: &str =
-    "Each outcome is a set of requests; one is let through if the policy allows one of them, by its own decision. It is told for whom: `anyone` is
-whoever no policy names. What is not found may be let through all the same, by a condition that none of the requests meets:
-`rex policy prove` looks at all requests there can be.
+    "Each outcome is a set of requests. The policy lets an outcome through if it allows one of them. The report says for whom: `anyone` is
+a principal that no policy names. The policy may let through an outcome that is not reported, by a condition that none of the requests
+meets: `rex policy prove` covers all possible requests.
 
 Exit codes:
-  0    nothing so severe is let through, but for what --allow names
-  1    something is
+  0    the policy lets no outcome of this severity through, except those in --allow
+  1    the policy lets one through
   2    usage, or an input that cannot be read
   3    the policy is rejected";
 
@@ -26,13 +26,13 @@ Exit codes:
 pub(crate) struct RisksArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// Look at what is let through for this principal alone
+    /// Check only this principal
     #[arg(long)]
     principal: Option<String>,
-    /// Least severity of an outcome that ends with exit code 1
+    /// Lowest severity that gives exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::High)]
     fail_on: FailOn,
-    /// An outcome that is meant, by its name, with the reason after `=`; may be given often
+    /// Outcome to accept, by name, with an optional reason after `=` (repeatable)
     #[arg(long, value_name = "NAME[=REASON]")]
     allow: Vec<String>,
     /// How to print it
@@ -42,13 +42,13 @@ pub(crate) struct RisksArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum FailOn {
-    /// Critical ones alone
+    /// Only critical outcomes
     Critical,
-    /// High and critical ones
+    /// High and critical outcomes
     High,
-    /// Any
+    /// Any outcome
     Medium,
-    /// None
+    /// Never
     None,
 }
 
@@ -90,8 +90,8 @@ fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
     if names().any(|known| known == name) {
         return Ok((name, reason));
     }
-    let help = did_you_mean(name, names()).unwrap_or_else(|| "docs/risks.md lists all".to_owned());
-    Err(Stop::usage(format!("there is no outcome `{name}`")).with_help(help))
+    let help = did_you_mean(name, names()).unwrap_or_else(|| "docs/risks.md lists all outcomes".to_owned());
+    Err(Stop::usage(format!("unknown outcome `{name}`")).with_help(help))
 }
 
 /// Formats the outcomes for people. Writing to a string does not fail.
@@ -103,7 +103,7 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         let _ = writeln!(out, "{:8}  {}: {}", risk.severity.as_str(), risk.name, risk.title);
         exposed.ways.iter().for_each(|way| write_way(&mut out, way));
         if exposed.more > 0 {
-            let _ = writeln!(out, "            and in {} more ways", exposed.more);
+            let _ = writeln!(out, "            and {} more ways", exposed.more);
         }
     }
     for exposed in &meant {
@@ -112,7 +112,7 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         let _ = writeln!(out, "allowed   {}: {}{reason}", exposed.risk.name, exposed.risk.title);
     }
     for name in allowed.keys().filter(|name| !meant.iter().any(|exposed| exposed.risk.name == **name)) {
-        let _ = writeln!(out, "note: `{name}` need not be allowed: it is not let through");
+        let _ = writeln!(out, "note: `--allow {name}` is not needed: the policy does not let it through");
     }
     let count = |severity| open.iter().filter(|exposed| exposed.risk.severity == severity).count();
     let counts = [RiskSeverity::Critical, RiskSeverity::High, RiskSeverity::Medium].map(|it| (count(it), it.as_str()));
@@ -120,8 +120,8 @@ fn human(found: &[ExposedRisk], allowed: &AllowedRisks<'_>) -> String {
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     let all = RISKS.len();
     let _ = match (open.len(), &meant[..]) {
-        (0, []) => writeln!(out, "none of {all} bad outcomes is let through"),
-        (0, _) => writeln!(out, "no other of {all} bad outcomes is let through"),
+        (0, []) => writeln!(out, "the policy lets none of {all} bad outcomes through"),
+        (0, _) => writeln!(out, "the policy lets no other of {all} bad outcomes through"),
         (open, _) => writeln!(
             out,
             "{open} of {all} bad outcomes {} let through: {}",
@@ -145,7 +145,7 @@ fn write_way(out: &mut String, way: &RiskRequest) {
     let (resource, by) = (draw::line(&way.resource), by.join(", "));
     let _ = writeln!(out, "          {}: {} on {resource}{facts}, by {by}", who.join(", "), actions.join(", "));
     if let Some(word) = way.lacks {
-        let _ = writeln!(out, "            a run refuses it as long as no permit has `@allow(\"{word}\")`");
+        let _ = writeln!(out, "            a run refuses it until a permit has `@allow(\"{word}\")`");
     }
 }
 

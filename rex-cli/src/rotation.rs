@@ -14,7 +14,7 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// Parses `size=100MB,age=7d`, either or both.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is not of the form `size=100MB,age=7d`");
+        let bad = || format!("`{text}` is not in the form `size=100MB,age=7d`");
         let mut rotation = Self::default();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').ok_or_else(bad)?;

@@ -22,9 +22,7 @@ pub(crate) fn document(findings: &[Finding]) -> Result<String, Stop> {
             })
         })
         .collect();
-    rules.push(
-        json!({ "id": OTHERS, "shortDescription": { "text": "a policy is not valid, or may not mean what it says" } }),
-    );
+    rules.push(json!({ "id": OTHERS, "shortDescription": { "text": "a policy is invalid or suspicious" } }));
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -72,8 +72,8 @@ pub(crate) fn if_there(patience: SolverPatience) -> Result<Option<Cvc5>, Stop> {
 fn unusable(error: &std::io::Error) -> Stop {
     let named = std::env::var_os("CVC5").map(|name| format!("`{}`, which `CVC5` names", name.display()));
     let program = named.unwrap_or_else(|| "`cvc5`".to_owned());
-    Stop::usage(format!("proofs need the solver {program}: it cannot be started: {error}"))
-        .with_help("install Debian's package cvc5, or name the program in the environment variable `CVC5`")
+    Stop::usage(format!("proofs need the solver {program}, but it cannot be started: {error}"))
+        .with_help("install the Debian package `cvc5`, or set the environment variable `CVC5` to the program")
 }
 
 impl Solver for Cvc5 {
@@ -84,7 +84,7 @@ impl Solver for Cvc5 {
         loop {
             let start = answer.len();
             if self.answers.read_line(&mut answer).map_err(told)? == 0 {
-                return Err(format!("it has ended with: {}", answer.trim()));
+                return Err(format!("it exited with: {}", answer.trim()));
             }
             // Versions differ in whether they print the quotes.
             if answer.get(start..).is_some_and(|line| line.trim().trim_matches('"') == END) {

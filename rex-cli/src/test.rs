@@ -23,25 +23,25 @@ use mutants::MutantResults;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct TestArgs {
-    /// The folder of the policies, `*.cedar`, their tests, `*.test.yaml`, and `entities.json` if there is one
+    /// Folder with policies (`*.cedar`), tests (`*.test.yaml`), and optionally `entities.json`
     dir: PathBuf,
-    /// Test these policies instead of those of the folder; may be given often
+    /// Test these policies instead of those in the folder (repeatable)
     #[arg(long = "policy", value_name = "FILE_OR_DIR")]
     policies: Vec<PathBuf>,
-    /// Take these entities instead of those of the folder
+    /// Use these entities instead of those in the folder
     #[arg(long, value_name = "FILE")]
     entities: Option<PathBuf>,
-    /// Fail if fewer of the policies and clauses are covered
+    /// Fail if coverage of policies and clauses is lower
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     min_coverage: Option<u8>,
-    /// Try policies with one change each, without a policy or a part of a condition or with an effect turned, and fail if no case notices
-    /// one
+    /// Test mutants: copies of the policies with one change, such as a missing policy or clause, or a reversed effect; fail if no case
+    /// notices one
     #[arg(long)]
     mutate: bool,
-    /// Write the results there too, in the format of JUnit
+    /// Also write the results to this file, in JUnit format
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Test again whenever a file of the folder changes
+    /// Run the tests again whenever a file in the folder changes
     #[arg(long, conflicts_with_all = ["junit", "min_coverage"])]
     watch: bool,
     /// How to print the results
@@ -51,13 +51,13 @@ pub(crate) struct TestArgs {
 
 const EXIT_CODES: &str = "Exit codes:
   0  all cases passed
-  1  a case failed, less is covered than was asked for, or no case notices a mutant
-  2  a file of cases cannot be taken
+  1  a case failed, coverage is too low, or no case notices a mutant
+  2  usage, or an invalid file of cases
   3  the policy is rejected
 
-A policy is covered if it made the decision of a case. A clause of its condition is covered if it decided both when it held and when it
-did not: if the decision would have been another, or one by other policies, had the clause come out otherwise. In `a && b`, a case in
-which `a` does not hold covers nothing of `b`.";
+A policy is covered if it decided a case. A clause of its condition is covered if cases depend on it both when it is true and when it is
+false: with the opposite value, the decision or the deciding policies would differ. In `a && b`, a case in which `a` is false does not
+cover `b`.";
 
 /// Runs the tests of a policy.
 pub(crate) fn test(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
@@ -94,8 +94,8 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         return Ok(Exit::Usage);
     }
     if cases.is_empty() {
-        let stop = Stop::usage(format!("there is no case in `{}`", args.dir.display()));
-        return Err(stop.with_help("cases are in files whose names end with `.test.yaml`"));
+        let stop = Stop::usage(format!("no test cases in `{}`", args.dir.display()));
+        return Err(stop.with_help("put cases in files whose names end in `.test.yaml`"));
     }
     let mut results = TestResults::of(&policy, cases)?;
     // A case that fails anyway cannot notice a mutant.
@@ -243,13 +243,13 @@ fn went_on(case: &Case, report: &Report) -> (Vec<String>, Option<String>) {
             all => format!(" and {} other requests", all - 1),
         };
         *first +=
-            &format!(": {}{others} denied, and the script went on", denied.unwrap_or_else(|| "a request".to_owned()));
+            &format!(": {}{others} denied, and the script continued", denied.unwrap_or_else(|| "a request".to_owned()));
     }
     let help = (case.expected.effect == Effect::Allow && !differences.is_empty()).then(|| WENT_ON.to_owned());
     (differences, help)
 }
 
-const WENT_ON: &str = "a script is allowed if all that it asks for is; where a denial is meant, `deny` is expected, also of a script that catches it";
+const WENT_ON: &str = "a script counts as allowed only if all its requests are; if a denial is intended, expect `deny`, even if the script catches it";
 
 fn failed(case: &Case, failure: &Failure) -> (Vec<String>, Option<String>) {
     let error = &failure.error;

@@ -17,7 +17,7 @@ use crate::args::{Color, DoctorArgs, OutputFormat, PlanCommand, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::{Decide, print};
 
-const HELP: &str = "everywhere there are `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, \
+const HELP: &str = "on every platform you can use `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, \
                     `rex completions` and `rex man`";
 /// Time between two looks at a file, in milliseconds.
 const TURN: u8 = 250;
@@ -36,7 +36,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
 
 fn unsupported(verb: &str, format: OutputFormat) -> Result<Exit, Stop> {
     let with = if cfg!(feature = "host") { "with" } else { "without" };
-    let message = format!("`rex {verb}` needs Linux and the feature `host`, this is `{OS}` {with} the feature");
+    let message = format!("`rex {verb}` needs Linux and the feature `host`; this is `{OS}` {with} the feature");
     let error = Error::new(Code::Unsupported, message).with_help(HELP);
     if format == OutputFormat::Human {
         return Err(Stop::usage(error.to_string()).with_help(HELP));
@@ -166,7 +166,7 @@ mod tests {
             let stop = ended(&format!("rex {verb}")).unwrap_err();
             let name = verb.split(' ').next().unwrap();
             let start =
-                format!("UNSUPPORTED_EXCEPTION: `rex {name}` needs Linux and the feature `host`, this is `{OS}` with");
+                format!("UNSUPPORTED_EXCEPTION: `rex {name}` needs Linux and the feature `host`; this is `{OS}` with");
             assert!(stop.message.starts_with(&start), "{}", stop.message);
             assert_eq!((stop.exit, stop.help.as_deref()), (Exit::Usage, Some(HELP)));
         }

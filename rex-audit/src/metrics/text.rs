@@ -7,7 +7,7 @@ use super::{BOUNDS, CounterMetric, DurationHistogram, LabelValues, Metrics, Samp
 
 /// The error for a text that is not metrics of Rex.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is no metric of this version of Rex")]
+#[error("line {line} is not a metric of this version of Rex")]
 pub struct NoMetrics {
     /// The line, from 1.
     pub line: usize,
@@ -222,7 +222,7 @@ mod tests {
         let text = metrics().to_string();
         let counters: Vec<&str> = text.lines().take_while(|line| !line.contains("histogram")).collect();
         expect![[r#"
-            # HELP rex_runs_total Runs that ended, by how.
+            # HELP rex_runs_total Runs that ended, by result.
             # TYPE rex_runs_total counter
             rex_runs_total{result="ACCESS_DENIED_EXCEPTION"} 1
             # HELP rex_decisions_total Requests that were decided.
@@ -235,7 +235,7 @@ mod tests {
             rex_policy_decisions_total{decision="DENY",action="fs::read",policy=""} 1
             rex_policy_decisions_total{decision="DENY",action="fs::read",policy="never"} 1
             rex_policy_decisions_total{decision="DENY",action="fs::read",policy="no"} 1
-            # HELP rex_operations_total Operations that were called, by what came of it.
+            # HELP rex_operations_total Operations that were called, by result.
             # TYPE rex_operations_total counter
             rex_operations_total{operation="fs::read",result="LIMIT_EXCEEDED_EXCEPTION"} 1
             rex_operations_total{operation="fs::read",result="SUCCESS"} 1
@@ -263,7 +263,7 @@ mod tests {
         let operation = &find("rex_operation_duration_seconds").value;
         let prometheus_parse::Value::Histogram(buckets) = operation else { panic!("{operation:?}") };
         assert_eq!((buckets[0].count, buckets[17].count, buckets[18].count), (1.0, 1.0, 2.0));
-        assert_eq!(scrape.docs["rex_runs_total"], "Runs that ended, by how.");
+        assert_eq!(scrape.docs["rex_runs_total"], "Runs that ended, by result.");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn runs(out: &mut impl Write, report: &HtmlReport) -> io::Result<()> 
 
 fn one(out: &mut impl Write, run: &RunSeen, script: Option<&ReportScript>) -> io::Result<()> {
     let began = run.began.map_or("?".to_owned(), moment::shown);
-    let result = run.result.as_deref().unwrap_or("no end: it goes on, or was ended from outside");
+    let result = run.result.as_deref().unwrap_or("no end: it is still running, or was killed");
     let class = if run.result.as_deref() == Some("SUCCESS") { "good" } else { "bad" };
     writeln!(out, r#"<details id="r{}"><summary><span class="when">{began}</span>"#, run.number)?;
     writeln!(out, r#"<span>{}</span><span>{} decisions</span>"#, MarkupText(&run.principal), number(run.decisions))?;
@@ -49,7 +49,7 @@ fn one(out: &mut impl Write, run: &RunSeen, script: Option<&ReportScript>) -> io
     run.rows.iter().try_for_each(|row| entry(out, run, row, script.is_some()))?;
     writeln!(out, "</table>")?;
     if run.more > 0 {
-        writeln!(out, r#"<p class="faint">and {} entries more</p>"#, number(run.more))?;
+        writeln!(out, r#"<p class="faint">and {} more entries</p>"#, number(run.more))?;
     }
     writeln!(out, "</details>")
 }

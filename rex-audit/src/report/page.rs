@@ -27,8 +27,8 @@ pub(super) fn write(report: &HtmlReport, summary: &Summary, mut to: impl Write) 
     denied(out, "Denials by principal", &summary.denials.principals)?;
     resources(out, &summary.resources)?;
     writeln!(out, "</div>")?;
-    took(out, "Operations that took longest", &summary.operations)?;
-    took(out, "Scripts that took longest", &summary.scripts)?;
+    took(out, "Slowest operations", &summary.operations)?;
+    took(out, "Slowest scripts", &summary.scripts)?;
     denials(out, report)?;
     detail::runs(out, report)?;
     writeln!(out, "</body></html>")?;
@@ -52,7 +52,7 @@ fn head(out: &mut impl Write) -> io::Result<()> {
 
 fn overview(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (Some(first), Some(last)) = (&summary.first, &summary.last) else {
-        return writeln!(out, "<p>No entry fits.</p>");
+        return writeln!(out, "<p>No entries match.</p>");
     };
     writeln!(out, r#"<p class="faint">{} to {} UTC</p>"#, MarkupText(&second(first)), MarkupText(&second(last)))?;
     writeln!(out, r##"<nav><a href="#denials">Denials</a><a href="#runs">Runs</a></nav><div class="cards">"##)?;
@@ -60,12 +60,12 @@ fn overview(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, r#"<div class="card"><b class="{class}">{}</b>{what}</div>"#, number(count))
     };
     card("", summary.entries, "entries")?;
-    card("", summary.runs.started, "runs began")?;
+    card("", summary.runs.started, "runs started")?;
     card("", summary.runs.ended, "runs ended")?;
     card("good", summary.allowed, "requests allowed")?;
     card(if summary.denied > 0 { "bad" } else { "" }, summary.denied, "requests denied")?;
     if summary.unreadable > 0 {
-        card("bad", summary.unreadable, "lines that are no entries")?;
+        card("bad", summary.unreadable, "unreadable lines")?;
     }
     writeln!(out, "</div>")?;
     if !summary.runs.results.is_empty() {
@@ -158,7 +158,7 @@ fn denied(out: &mut impl Write, title: &str, list: &[DenialCount]) -> io::Result
 
 fn resources(out: &mut impl Write, list: &[ResourceSummary]) -> io::Result<()> {
     let Some(most) = list.iter().map(|one| one.decisions).max() else { return Ok(()) };
-    writeln!(out, r#"<section><h2 id="resources">Resources that were asked for most</h2><table>"#)?;
+    writeln!(out, r#"<section><h2 id="resources">Most requested resources</h2><table>"#)?;
     writeln!(
         out,
         r#"<tr><th>resource</th><th class="number">decisions</th><th></th><th class="number">denied</th></tr>"#

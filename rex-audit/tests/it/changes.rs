@@ -162,7 +162,7 @@ fn what_is_no_journal_is_told() {
     assert_eq!(found(&verify(&[b"garbage\n"])), ["1 unreadable"]);
     let long = "x".repeat(9 << 20);
     let mut verifier = Verifier::new();
-    assert!(verifier.file("j", long.as_bytes()).is_err(), "it has no lines of a journal");
+    assert!(verifier.file("j", long.as_bytes()).is_err(), "it is not a journal");
     // It is longer than any record, so it is not an unfinished one.
     for end in ["", "\n"] {
         assert_eq!(found(&verify(&[format!("{{{long}{end}").as_bytes()])), ["1 unreadable"], "{end:?}");

@@ -112,7 +112,7 @@ fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
     if let Err(failure) = engine.run(text, input).outcome
         && failure.error.code != Code::AccessDenied
     {
-        let stop = Stop::usage(format!("`{}` cannot be asked for: {}", text.escape_debug(), failure.error.message));
+        let stop = Stop::usage(format!("`{}` cannot be checked: {}", text.escape_debug(), failure.error.message));
         return Err(stop.with_help(failure.error.help.unwrap_or_else(|| help.to_owned())));
     }
     let calls = std::mem::take(&mut *listener.calls.lock().unwrap_or_else(PoisonError::into_inner));
@@ -149,7 +149,7 @@ fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp
     for (option, left) in [("--context", unused), ("--attributes", unhad)] {
         if let Some(name) = left.keys().next() {
             return Err(Stop::usage(format!(
-                "nothing that the call needs has `{}`, which `{option}` gives",
+                "`{option}` sets `{}`, which the call does not need",
                 name.escape_debug()
             )));
         }
@@ -261,25 +261,28 @@ impl AnsweredCall<'_> {
         let all = traced.len() + later_denied;
         let (decision, plural) =
             (if self.is_allowed() { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
-        let known =
-            if self.is_allowed() && later.iter().any(LateNeed::is_certain) { ", as far as is known" } else { "" };
+        let known = if self.is_allowed() && later.iter().any(LateNeed::is_certain) {
+            ", as far as known before the run"
+        } else {
+            ""
+        };
         let mut out = format!("{decision}{known}: `{}` needs {all} {plural}", line(call));
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
             "{}",
             match denied {
-                0 if all == 1 => ", which is given".to_owned(),
-                0 => ", all of which are given".to_owned(),
+                0 if all == 1 => ", which is granted".to_owned(),
+                0 => ", all of which are granted".to_owned(),
                 denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
             } + denied_parts::summary(traced.iter().flat_map(|traced| &traced.part))
         );
         for TracedRequest { needed, trace, part } in traced {
             let request = needed.asked.request();
-            let below = if needed.below { " and all below" } else { "" };
+            let below = if needed.below { " and everything below it" } else { "" };
             let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
             let on = match &needed.prefix {
-                Some(prefix) => format!("all that starts with `{}`", line(prefix)),
+                Some(prefix) => format!("everything that starts with `{}`", line(prefix)),
                 None => format!("`{}`{below}", line(request.resource.id())),
             };
             let _ = write!(out, "\n{effect}: `{}` on {on}", request.action.spec());
@@ -291,10 +294,11 @@ impl AnsweredCall<'_> {
                 _ => writeln!(out),
             };
             if !needed.assumed.is_empty() {
-                let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
+                let _ =
+                    writeln!(out, "  assumed, as it is unknown before the call: {}", line(&needed.assumed.join(", ")));
             }
             if let Some(via) = &needed.via {
-                let _ = writeln!(out, "  `{}` leads there by a link of this host", line(via));
+                let _ = writeln!(out, "  `{}` leads to it through a link on this host", line(via));
             }
             part.iter().for_each(|part| out += &part.human());
             traces(&mut out, trace);

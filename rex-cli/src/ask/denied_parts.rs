@@ -24,12 +24,12 @@ pub(super) struct DeniedPart {
 impl DeniedPart {
     pub(super) fn human(&self) -> String {
         let verb = match (self.permit, self.certain) {
-            (true, _) => "may be out of what it permits:",
+            (true, _) => "may be outside what this policy permits:",
             (false, true) => "is forbidden by",
             (false, false) => "may be forbidden by",
         };
         let of = if self.places.is_empty() {
-            "some of it".to_owned()
+            "part of it".to_owned()
         } else {
             format!("`{}`", line(&self.places.join("`, `")))
         };
@@ -81,8 +81,8 @@ pub(super) fn of(exceptions: &[ReachException], needed: &NeededRequest, trace: &
 pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a DeniedPart>) -> &'static str {
     match parts.map(|part| part.certain).max() {
         None => "",
-        Some(true) => ", but some of it is forbidden",
-        Some(false) => ", but some of it may be denied",
+        Some(true) => ", but part of it is forbidden",
+        Some(false) => ", but part of it may be denied",
     }
 }
 

@@ -47,9 +47,9 @@ pub(super) fn human(later: &[LateNeed]) -> String {
     let told = later.iter().map(|later| {
         let LateNeed { action, each, .. } = later;
         match (later.certain, later.possible) {
-            (true, false) => format!("\nDENY: `{action}` on {each}: no permit is about it\n"),
-            (_, true) => format!("\nknown to a run alone: `{action}` on {each}\n"),
-            (false, false) => format!("\nknown to a run alone: `{action}` on {each}; no permit is about it\n"),
+            (true, false) => format!("\nDENY: `{action}` on {each}: no permit covers it\n"),
+            (_, true) => format!("\nknown only during a run: `{action}` on {each}\n"),
+            (false, false) => format!("\nknown only during a run: `{action}` on {each}; no permit covers it\n"),
         }
     });
     told.collect()

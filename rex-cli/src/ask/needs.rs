@@ -52,14 +52,13 @@ pub(super) fn human(request: &Request<'_>) -> String {
     let spec = request.action.spec();
     let needing = NeedingOperation::of(spec);
     let Some(first) = needing.first() else { return String::new() };
-    let mut out = format!("\n`{spec}` alone is enough for no operation:\n");
+    let mut out = format!("\nno operation needs only `{spec}`:\n");
     for one in needing.iter().take(NAMED) {
-        out += &format!("  `{}` needs `{}` too\n", one.operation, one.actions.join("` and `"));
+        out += &format!("  `{}` also needs `{}`\n", one.operation, one.actions.join("` and `"));
     }
     if needing.len() > NAMED {
         let left = needing.len() - NAMED;
-        out +=
-            &format!("  and {left} other {} more too\n", if left == 1 { "operation needs" } else { "operations need" });
+        out += &format!("  and {left} other {} more\n", if left == 1 { "operation needs" } else { "operations need" });
     }
-    out + &format!("`--operation '{}'` asks for all that a call needs\n", line(&first.call(request)))
+    out + &format!("`--operation '{}'` checks everything that a call needs\n", line(&first.call(request)))
 }

@@ -16,16 +16,16 @@ pub(crate) struct ExportArgs {
     journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// In which form
+    /// Output format
     #[arg(long, value_enum, help_heading = "Options")]
     format: ExportForm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ExportForm {
-    /// Events of the Open Cybersecurity Schema Framework 1.3.0, one JSON object each line
+    /// Events of the Open Cybersecurity Schema Framework 1.3.0, one JSON object on each line
     Ocsf,
-    /// A table with a row for each entry; what a spreadsheet would take for a formula has a `'` before it
+    /// A table with one row for each entry; a `'` precedes text that a spreadsheet would read as a formula
     Csv,
 }
 

@@ -12,7 +12,7 @@ use crate::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeygenArgs {
-    /// Where to put the key, which only its owner may read; beside it, as `FILE.pub`, the one to verify with
+    /// File for the private key, readable only by its owner; the public key goes to `FILE.pub`
     pub(crate) file: PathBuf,
 }
 

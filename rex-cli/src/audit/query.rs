@@ -15,7 +15,7 @@ pub(crate) struct QueryArgs {
     journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// How to print them: as JSON, each is the line of the journal
+    /// How to print the entries: JSON prints each line of the journal unchanged
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
     format: OutputFormat,
 }

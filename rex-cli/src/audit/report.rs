@@ -23,16 +23,16 @@ pub(crate) struct ReportArgs {
     journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Where to write the page; one that is there is replaced
+    /// File to write the page to; an existing page is replaced
     #[arg(long, value_name = "FILE", required = true, help_heading = "Options")]
     html: PathBuf,
-    /// A script, to be shown with its runs, which are known by its SHA-256; may be given often
+    /// Script to show with its runs, which Rex matches by SHA-256 (repeatable)
     #[arg(long = "script", value_name = "FILE", help_heading = "Options")]
     scripts: Vec<PathBuf>,
     /// Number of names in each list
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Options")]
     top: usize,
-    /// How to print what was written
+    /// How to print the summary
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
     format: OutputFormat,
 }
@@ -50,7 +50,7 @@ struct WrittenReport<'a> {
 pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     if args.journals.journals.iter().any(|journal| is_same(journal, &args.html)) {
-        return Err(Stop::usage(format!("`{}` is a journal, which the page would replace", args.html.display())));
+        return Err(Stop::usage(format!("`{}` is a journal; the page would overwrite it", args.html.display())));
     }
     let mut report = HtmlReport::default();
     for path in &args.scripts {

@@ -20,52 +20,52 @@ const TOLD: u64 = 10;
 /// The journals to read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JournalArgs {
-    /// A journal; `-` reads it from standard input; may be given often
+    /// Journal; `-` reads standard input (repeatable)
     #[arg(value_name = "JOURNAL", required = true)]
     pub(crate) journals: Vec<PathBuf>,
 }
 
 /// A choice of entries.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Filters (of one that is given often, one has to fit)")]
+#[command(next_help_heading = "Filters (with several values for one filter, any of them may match)")]
 pub(crate) struct FilterArgs {
-    /// Not before this: `2026-11-23T12:00:00Z`, `2026-11-23 12:00`, `2026-11-23` (in UTC), or `90m`, `2h`, `7d` ago
+    /// At or after this time: `2026-11-23T12:00:00Z`, `2026-11-23 12:00`, `2026-11-23` (in UTC), or `90m`, `2h`, `7d` ago
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Before this
+    /// Before this time
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// The id of a run, or how it starts
+    /// Run id, or the start of one
     #[arg(long, value_name = "ID")]
     run: Vec<String>,
-    /// On whose behalf: `Agent::"name"`, or the name alone
+    /// Principal: `Agent::"name"`, or only the name
     #[arg(long)]
     principal: Vec<String>,
-    /// An operation that was called, such as `fs::copy`
+    /// Operation, such as `fs::copy`
     #[arg(long)]
     operation: Vec<String>,
-    /// An action that was asked for: `fs::read`, `read`, a namespace (`fs`), a group (`Mutating`, `fs::Mutating`)
+    /// Requested action: `fs::read`, `read`, a namespace (`fs`), or a group (`Mutating`, `fs::Mutating`)
     #[arg(long)]
     action: Vec<String>,
-    /// A resource that was asked for, by its whole id
+    /// Requested resource, by its full id
     #[arg(long, value_name = "ID")]
     resource: Vec<String>,
-    /// A directory that what was asked for is, or is below
+    /// Requested resources that are this directory or below it
     #[arg(long, value_name = "DIR")]
     under: Vec<String>,
-    /// The decision
+    /// Decision
     #[arg(long, value_enum)]
     decision: Option<DecidedEffect>,
-    /// A policy that decided so, by its id
+    /// Deciding policy, by its id
     #[arg(long, value_name = "ID")]
     policy: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DecidedEffect {
-    /// Permitted
+    /// Allowed
     Allow,
-    /// Not permitted
+    /// Denied
     Deny,
 }
 
@@ -178,7 +178,7 @@ impl UnreadableCount {
 
     pub(crate) fn finish(self) -> u64 {
         if self.0 > TOLD {
-            complain(&format!("warning: {} lines more are no entries", self.0 - TOLD));
+            complain(&format!("warning: {} more lines are unreadable", self.0 - TOLD));
         }
         self.0
     }

@@ -15,12 +15,12 @@ use crate::exit::{Exit, Stop};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// The id of the run, or how it starts; `last` is the one that began last
+    /// Run id, or the start of one; `last` is the run that started last
     run: String,
-    /// The journal; may be given often
+    /// Journal (repeatable)
     #[arg(value_name = "JOURNAL", required = true)]
     journals: Vec<PathBuf>,
-    /// How to print it: as JSON, `entries` are the lines of the journal
+    /// How to print the run: in JSON, `entries` are the lines of the journal
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
     format: OutputFormat,
 }
@@ -75,7 +75,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Stop> {
 fn find(args: &ShowArgs) -> Result<String, Stop> {
     if args.journals.iter().any(|journal| journal.as_os_str() == "-") {
         return Err(Stop::usage("a journal from standard input cannot be read twice")
-            .with_help("`rex audit query --run ID -` reads it once"));
+            .with_help("`rex audit query --run ID -` reads it only once"));
     }
     let last = args.run == "last";
     let mut found: Vec<String> = Vec::new();
@@ -96,10 +96,10 @@ fn find(args: &ShowArgs) -> Result<String, Stop> {
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some(run), None) => Ok(run),
-        (Some(one), Some(other)) => Err(Stop::usage(format!("`{}` is the start of several runs", args.run))
-            .with_help(format!("`{one}` and `{other}`, for instance"))),
-        (None, _) => Err(Stop::usage(format!("there is no run `{}`", args.run))
-            .with_help("`rex audit query` lists what there is; a run is known by its id, or by how that starts")),
+        (Some(one), Some(other)) => Err(Stop::usage(format!("`{}` matches several runs", args.run))
+            .with_help(format!("for example `{one}` and `{other}`"))),
+        (None, _) => Err(Stop::usage(format!("unknown run `{}`", args.run))
+            .with_help("`rex audit query` lists the runs; name one by its id, or by the start of its id")),
     }
 }
 
@@ -142,11 +142,12 @@ impl RunProgress {
         let RunTotals { operations, decisions, denied, .. } = self.totals;
         let denied = format!("{} denied", number(denied));
         let denied = if self.totals.denied > 0 { paint.ink(Ink::Bad, &denied) } else { denied };
-        let end = if self.ended { "" } else { "\nit has no end: it goes on, or was ended from outside" };
+        let end = if self.ended { "" } else { "\nit has no end: it is still running, or was killed" };
+        let count = |count: u64, what: &str| format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" });
         format!(
-            "{} operations, {} decisions, {denied}{}",
-            number(operations),
-            number(decisions),
+            "{}, {}, {denied}{}",
+            count(operations, "operation"),
+            count(decisions, "decision"),
             paint.ink(Ink::Bad, end)
         )
     }

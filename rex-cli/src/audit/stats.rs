@@ -54,8 +54,8 @@ fn human(summary: &Summary, paint: Paint) -> String {
     denied(&mut out, "Denials by policy", &denials.policies, paint);
     denied(&mut out, "Denials by action", &denials.actions, paint);
     denied(&mut out, "Denials by principal", &denials.principals, paint);
-    took(&mut out, "Operations that took longest", &summary.operations, paint, visible_line);
-    took(&mut out, "Scripts that took longest", &summary.scripts, paint, short);
+    took(&mut out, "Slowest operations", &summary.operations, paint, visible_line);
+    took(&mut out, "Slowest scripts", &summary.scripts, paint, short);
     resources(&mut out, &summary.resources, paint);
     out
 }
@@ -63,7 +63,7 @@ fn human(summary: &Summary, paint: Paint) -> String {
 // Writing to a string does not fail, here and below.
 fn head(out: &mut String, summary: &Summary, paint: Paint) {
     let (Some(first), Some(last)) = (&summary.first, &summary.last) else {
-        out.push_str("No entry fits.\n");
+        out.push_str("No entries match.\n");
         return;
     };
     let _ = writeln!(out, "{}", paint.ink(Ink::Strong, &format!("{first} to {last}")));
@@ -152,7 +152,7 @@ fn took(out: &mut String, title: &str, list: &[DurationSummary], paint: Paint, n
 
 fn resources(out: &mut String, list: &[ResourceSummary], paint: Paint) {
     let Some(most) = list.iter().map(|one| one.decisions).max() else { return };
-    let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "Resources that were asked for most"));
+    let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "Most requested resources"));
     let head = format!("  {:>10} {:20} {:>10}", "decisions", "", "denied");
     let _ = writeln!(out, "{}", paint.ink(Ink::Faint, &head));
     for one in list {

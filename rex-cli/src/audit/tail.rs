@@ -20,15 +20,15 @@ use crate::exit::{Exit, Stop};
 pub(crate) struct TailArgs {
     /// The journal
     journal: PathBuf,
-    /// Wait for entries that are added, also after the file was cut or replaced
+    /// Wait for new entries, even after the file is truncated or replaced
     #[arg(short, long)]
     follow: bool,
-    /// Number of entries to begin with
+    /// Number of entries to print first
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
     lines: usize,
     #[command(flatten)]
     filter: FilterArgs,
-    /// How to print them: as JSON, each is the line of the journal
+    /// How to print the entries: JSON prints each line of the journal unchanged
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
     format: OutputFormat,
 }

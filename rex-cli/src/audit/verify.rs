@@ -9,25 +9,26 @@ use rex_audit::{FileStart, JournalPlace, JournalVerdict, LineHash, PublicKey, Ve
 use serde::Serialize;
 
 use crate::args::OutputFormat;
+use crate::draw::{self, count};
 use crate::exit::{Exit, Stop};
-use crate::{draw, print};
+use crate::print;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes:
-  0    nothing was changed
-  1    something was changed
+  0    the journal is intact
+  1    the journal was changed
   2    usage, or a journal or key that cannot be read")]
 pub(crate) struct VerifyArgs {
-    /// The journal, with the files that it was rotated from and that are still beside it; of several, the oldest first
+    /// Journal; rotated files beside it are included (repeatable, oldest first)
     #[arg(required = true)]
     pub(crate) journals: Vec<PathBuf>,
-    /// A public key: one that is given must have signed; may be given often
+    /// Public key that must have signed the journal, if several then any of them (repeatable)
     #[arg(long = "key", value_name = "FILE")]
     pub(crate) keys: Vec<PathBuf>,
-    /// The hash of a line that must be there: the head that an earlier check told
+    /// Hash of a line that must be in the journal: the head that an earlier check printed
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
-    /// How to print what was found
+    /// How to print the result
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
     pub(crate) format: OutputFormat,
 }
@@ -199,10 +200,10 @@ fn human(verdict: &JournalVerdict, keys: bool) -> String {
     let state = if verdict.is_intact() { "intact" } else { "changed" };
     let _ = writeln!(out, "{state}: {}, {}", count(verdict.lines, "line"), count(verdict.runs, "run"));
     for place in &verdict.torn {
-        let _ = writeln!(out, "  {place} was left unfinished by a writer that was ended");
+        let _ = writeln!(out, "  {place} is incomplete: its writer was killed");
     }
     if verdict.more_torn > 0 {
-        let _ = writeln!(out, "  {} more were left unfinished", count(verdict.more_torn, "line"));
+        let _ = writeln!(out, "  {} more incomplete", count(verdict.more_torn, "line"));
     }
     if verdict.unended > 0 {
         const SHOWN: usize = 5;
@@ -211,25 +212,21 @@ fn human(verdict: &JournalVerdict, keys: bool) -> String {
         let has = if verdict.unended == 1 { "has" } else { "have" };
         let _ = writeln!(
             out,
-            "  {} {has} no end, going on still or ended from outside: {}{more}",
+            "  {} {has} no end (still running, or killed): {}{more}",
             count(verdict.unended, "run"),
             runs.join(", ")
         );
     }
     if let Some(before) = &verdict.continues {
-        let _ = writeln!(out, "  it goes on where `{before}` ends, which was not looked at");
+        let _ = writeln!(out, "  it continues `{before}`, which was not checked");
     }
     let _ = match &verdict.signed {
         Some(place) => writeln!(out, "  signed up to {place}, {} after it", count(verdict.unsigned, "line")),
         None if !keys && verdict.checkpoints > 0 => {
-            writeln!(out, "  {} not looked at: no key was given", count(verdict.checkpoints, "checkpoint"))
+            writeln!(out, "  {} not checked: no key was given", count(verdict.checkpoints, "checkpoint"))
         }
         None => Ok(()),
     };
     let _ = writeln!(out, "  head {}", verdict.head);
     out
-}
-
-fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

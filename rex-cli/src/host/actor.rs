@@ -85,7 +85,7 @@ fn act(job: &RunJob, stream: &UnixStream) {
 /// Answers a question in a new thread.
 fn answer(asked: &Arc<BrokerState>, question: BrokerQuestion, to: &UnixStream) -> io::Result<()> {
     if Arc::strong_count(asked) > QUESTIONS {
-        let result = Err(OsFailure::Unavailable("it asks too much at a time".to_owned()));
+        let result = Err(OsFailure::Unavailable("too many requests at once".to_owned()));
         let answer = BrokerAnswer { number: question.number, result };
         return send(to, FrameKind::Answer, &serde_json::to_vec(&answer)?);
     }

@@ -178,7 +178,7 @@ fn permit<A: Action>(
     action: A,
     resource: A::Resource,
 ) -> Result<Grant<A>, OsFailure> {
-    let denied = || OsFailure::Unavailable("the actor finds that the policy does not permit it".to_owned());
+    let denied = || OsFailure::Unavailable("the actor's check found that the policy does not permit it".to_owned());
     let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
     if authorize.decide(&request).effect != Effect::Allow {
         return Err(denied());
@@ -196,7 +196,9 @@ fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argumen
     if units.iter().all(permitted) {
         return Ok(());
     }
-    Err(OsFailure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
+    Err(OsFailure::Unavailable(
+        "the actor's check found that the policy does not permit everything that it reaches".to_owned(),
+    ))
 }
 
 /// The result of an act as JSON, and the descriptor of a connection or an open file.
@@ -211,7 +213,7 @@ fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<BrokerResu
         any.downcast_mut::<OpenDescriptor>().and_then(|opened| opened.descriptor.take())
     };
     let value =
-        serde_json::to_value(done).map_err(|_| OsFailure::Unavailable("what came of it cannot be told".to_owned()))?;
+        serde_json::to_value(done).map_err(|_| OsFailure::Unavailable("the result cannot be encoded".to_owned()))?;
     Ok((value, descriptor))
 }
 
@@ -249,7 +251,7 @@ mod tests {
             let ask = BrokerRequest::enable { action: service::Enable {}, resource: unit("a"), also };
             format!("{:?}", asked.act(ask).unwrap_err())
         };
-        assert!(why(vec![unit("a"), unit("secret")]).contains("does not permit all that it reaches"));
+        assert!(why(vec![unit("a"), unit("secret")]).contains("does not permit everything that it reaches"));
         assert!(why(vec![unit("a")]).contains("/nowhere"));
     }
 

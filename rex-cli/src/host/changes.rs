@@ -27,7 +27,7 @@ impl FileChange {
         let mut room = DIFF_BYTES;
         let change = |changed: &ChangedName| {
             let diff = diff(changed).and_then(|diff| {
-                room = room.checked_sub(diff.len()).ok_or("the diffs before it are long enough")?;
+                room = room.checked_sub(diff.len()).ok_or("the diffs before it reach the size limit")?;
                 Ok(diff)
             });
             Self {
@@ -52,7 +52,7 @@ fn diff(changed: &ChangedName) -> Result<String, &'static str> {
         return Ok(String::new());
     }
     if before.len() + after.len() > COMPARED_BYTES {
-        return Err("it is too long to be compared");
+        return Err("it is too long to compare");
     }
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "it is not text");
     let source = SourceText { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
@@ -64,7 +64,7 @@ fn contents(thing: Option<&NamedThing>) -> Result<&[u8], &'static str> {
     match thing {
         Some(NamedThing { contents: Some(bytes), .. }) => Ok(bytes),
         Some(thing) if thing.kind == rex_sdk::os::EntryKind::File => {
-            Err("what is in it may not be read here, or is too long")
+            Err("its contents may not be read here, or are too long")
         }
         _ => Ok(&[]),
     }

@@ -134,7 +134,7 @@ impl DoctorCheck {
 /// Checks that names can be opened without following links.
 fn links() -> DoctorCheck {
     let why = links_can_be_refused().err().map(|error| error.to_string());
-    let without = "no file is opened at all: a name could lead through a symbolic link to a file of another name";
+    let without = "Rex opens no files: a path could lead through a symbolic link to another file";
     DoctorCheck::new(
         "openat2",
         why,
@@ -147,13 +147,13 @@ fn links() -> DoctorCheck {
 /// Checks that there is a service manager.
 fn services() -> DoctorCheck {
     let why = UnixStream::connect(SYSTEM_BUS).err().map(|error| format!("`{SYSTEM_BUS}`: {error}"));
-    let without = "scripts can do nothing about services";
+    let without = "scripts cannot use services";
     DoctorCheck::new("services", why, without, "systemd and its D-Bus, or another bus with `--bus`", false)
 }
 
 /// Returns the confinement that a worker reports.
 fn confinement() -> Result<ConfinementReport, Stop> {
-    let broken = |error: std::io::Error| Stop::internal(format!("no worker to try it with: {error}"));
+    let broken = |error: std::io::Error| Stop::internal(format!("the test worker cannot be started: {error}"));
     let (mut worker, stream) = Worker::start(|stream| {
         let tried = confine(&Reach::default(), &WorkerBounds::default(), ConfinementMode::Available);
         let confinement = tried.unwrap_or_else(|unconfined| unconfined.0);
@@ -170,7 +170,7 @@ fn confinement() -> Result<ConfinementReport, Stop> {
     }
     worker.kill();
     let ending = worker.wait().map_err(broken)?;
-    Err(Stop::internal(format!("the worker that tries it ended without a word: {ending:?}")))
+    Err(Stop::internal(format!("the test worker ended without a report: {ending:?}")))
 }
 
 fn human(found: &DoctorOutput) -> String {
@@ -193,18 +193,18 @@ fn human(found: &DoctorOutput) -> String {
             link.policy.as_ref().map_or("the entities file".to_owned(), |id| format!("`{}`", id.escape_debug()));
         let _ = writeln!(
             out,
-            "\n`{}` of {policy} leads to `{}` here: requests have that name, so this one matches nothing.",
+            "\n`{}` in {policy} resolves to `{}` on this host. Requests use the resolved name, so this name matches nothing.",
             link.name.escape_debug(),
             link.leads_to.escape_debug()
         );
     }
     if found.links.as_ref().is_some_and(Vec::is_empty) {
-        out += "\nNo name of the policies is a link on this host, or below one.\n";
+        out += "\nNo path or program in the policies is a link on this host, or below one.\n";
     }
     out += if found.ready {
         "\nRuns are confined on this host.\n"
     } else {
-        "\n`rex run` refuses to run here, unless it is told to go without what is missing: `--confine available`.\n"
+        "\n`rex run` refuses to run scripts on this host. `--confine available` runs them without what is missing.\n"
     };
     out
 }

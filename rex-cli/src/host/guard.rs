@@ -40,11 +40,11 @@ impl RunSignals {
                 .map(|id| signals.at_second.push(id))
                 .and_then(|()| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))
                 .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
-                .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
+                .map_err(|error| Stop::internal(format!("signal handlers cannot be set: {error}")))?;
         }
         // A journal beyond the file size limit (`ulimit -f`) must fail the write, not end the supervisor.
         signal_hook::flag::register(SIGXFSZ, Arc::default())
-            .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
+            .map_err(|error| Stop::internal(format!("signal handlers cannot be set: {error}")))?;
         // A stopped run does not wait long for the lock of a journal.
         super::journal::stop_waiting_at(&signals.cancel);
         Ok(signals)

@@ -58,14 +58,15 @@ pub(super) fn principal(given: Option<&str>) -> Result<Principal, Stop> {
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
     let user = user.filter(|name| !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER));
-    let unknown = || Stop::usage(format!("the name of the user {uid} could not be found out"));
+    let unknown = || Stop::usage(format!("user {uid} has no name on this host"));
     user.map(|name| Principal::user(&name)).ok_or_else(|| {
-        unknown().with_help("say on whose behalf it is with `--principal`, such as `--principal 'Agent::\"triage\"'`")
+        unknown().with_help("name the principal with `--principal`, such as `--principal 'Agent::\"triage\"'`")
     })
 }
 
 pub(super) fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {
-    let current = std::env::current_dir().map_err(|error| Stop::usage(format!("no current directory: {error}")))?;
+    let current = std::env::current_dir()
+        .map_err(|error| Stop::usage(format!("the current directory cannot be determined: {error}")))?;
     let text = |path: &Path| {
         path.to_str().map(str::to_owned).ok_or_else(|| Stop::usage(format!("`{}` is not UTF-8", path.display())))
     };
@@ -93,12 +94,12 @@ pub(super) fn bus(given: Option<&str>) -> Result<BusAddress, Stop> {
             Ok(address) if !address.is_empty() => Ok(BusAddress::Address(address)),
             _ => {
                 let dir = std::env::var("XDG_RUNTIME_DIR").map_err(|_| {
-                    Stop::usage("there is no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
+                    Stop::usage("no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
                 })?;
                 Ok(BusAddress::Address(format!("unix:path={dir}/bus")))
             }
         },
         address if address.contains(':') => Ok(BusAddress::Address(address.to_owned())),
-        other => Err(Stop::usage(format!("`{other}` is not a bus: `system`, `user` or an address is taken"))),
+        other => Err(Stop::usage(format!("`{other}` is not a bus; expected `system`, `user` or an address"))),
     }
 }

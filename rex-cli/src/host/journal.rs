@@ -211,7 +211,7 @@ impl OpenJournal {
         let tail = if id.is_none() { Some(JournalTail::EMPTY) } else { None };
         let mut first = [0];
         if id.is_some() && file.read_at(&mut first, 0)? == 1 && first != *b"{" {
-            return Err(io::Error::other("it is no journal: it does not begin with a record"));
+            return Err(io::Error::other("it is not a journal: it does not begin with a record"));
         }
         Ok(Self { file, id, tail, own: None, began: None, rotation, key: None, unsigned: 0, unsynced: None })
     }
@@ -257,7 +257,9 @@ impl OpenJournal {
             let mut room = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
             let wait = PollTimeout::try_from(patience().min(READING)).unwrap_or(PollTimeout::ZERO);
             match poll(&mut room, wait) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "its reader does not read it")),
+                Ok(0) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the reader of the pipe does not read it"));
+                }
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -304,7 +306,7 @@ impl OpenJournal {
         let lost = || io::Error::other("it was removed, or another file took its name");
         let mut lock = JournalLock::new(&self.file)?;
         if self.own.is_some_and(|own| !own.is_in(&self.file)) {
-            return Err(io::Error::other("somebody changed it: what this run wrote is not there any more"));
+            return Err(io::Error::other("another process changed it: the lines of this run are gone"));
         }
         let mut turns = 0;
         while std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino())) != Some(id) {
@@ -335,7 +337,7 @@ impl OpenJournal {
 /// Opens a pipe that has a reader: what is written to a pipe without one is lost.
 fn pipe(path: &Path) -> io::Result<File> {
     let nobody = |error: io::Error| match error.raw_os_error() {
-        Some(nix::libc::ENXIO) => io::Error::new(error.kind(), "it is a pipe, and nobody reads it"),
+        Some(nix::libc::ENXIO) => io::Error::new(error.kind(), "it is a pipe without a reader"),
         _ => error,
     };
     let file = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(nobody)?;
@@ -403,8 +405,8 @@ impl KeyPath {
     pub(crate) fn find(path: &Path) -> Result<Self, Stop> {
         let metadata = std::fs::metadata(path).map_err(|error| Self::bad(path, &error))?;
         if metadata.mode() & 0o077 != 0 {
-            let help = format!("`chmod go= {}` lets nobody but its owner read it", path.display());
-            return Err(Self::bad(path, &"others than its owner may read or change it").with_help(help));
+            let help = format!("`chmod go= {}` restricts it to its owner", path.display());
+            return Err(Self::bad(path, &"users other than its owner may read or change it").with_help(help));
         }
         Ok(Self(path.to_owned()))
     }
@@ -494,7 +496,7 @@ mod tests {
             journal.append(line(0).as_bytes(), true).unwrap();
             std::fs::write(&path, forge(std::fs::read(&path).unwrap())).unwrap();
             let error = journal.append(line(1).as_bytes(), true).unwrap_err();
-            assert!(error.to_string().contains("somebody changed it"), "{error}");
+            assert!(error.to_string().contains("another process changed it"), "{error}");
             assert!(journal.finish().is_err());
             assert!(!events(&path).contains(&"checkpoint".to_owned()));
         }
@@ -509,7 +511,7 @@ mod tests {
         let journal = open(&path);
         let line = format!("{{\"event\":\"{}\"}}\n", "x".repeat(1 << 20));
         let error = journal.append(line.as_bytes(), false).unwrap_err();
-        assert_eq!(error.to_string(), "its reader does not read it");
+        assert_eq!(error.to_string(), "the reader of the pipe does not read it");
         let mut read = vec![0; 1 << 16];
         assert!(reader.read(&mut read).unwrap() > 0);
     }

@@ -116,17 +116,17 @@ impl WorkerRecords {
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
         let mut acts = false;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line: WorkerRecord = serde_json::from_slice(text).map_err(|_| "its record is none")?;
+            let line: WorkerRecord = serde_json::from_slice(text).map_err(|_| "malformed record")?;
             let ours = line.run == self.run && line.principal == self.principal && text.ends_with(b"}\n");
             if !ours || line.sequence != self.count + 1 || self.ended {
-                return Err("its record is not the next of this run");
+                return Err("its record does not follow the last record of this run");
             }
             if !self.fits(&line) {
-                return Err("its record is not what such a record says");
+                return Err("its record does not have the fields of its event");
             }
             self.count += 1;
             if self.count > self.most {
-                return Err("it keeps more records than it may");
+                return Err("it sent more records than the limit allows");
             }
             self.ended = line.event == WorkerEvent::End;
             self.stats.decisions += u64::from(line.event == WorkerEvent::Decision);
@@ -134,7 +134,7 @@ impl WorkerRecords {
             self.stats.operations += u64::from(line.event == WorkerEvent::Outcome);
             let permitted = line.permitted();
             if !permitted.as_ref().is_none_or(|permitted| self.is_next_step(permitted)) {
-                return Err("it leaves its plan");
+                return Err("it deviates from its plan");
             }
             acts |= permitted.as_ref().is_some_and(PermittedAct::acts);
             self.permitted = permitted;
@@ -247,9 +247,12 @@ mod tests {
         };
         assert_eq!(held(&[decision("fs::read", "/b", 0), decision("fs::write", "/a", 1)]), Ok(()));
         for other in [decision("fs::write", "/b", 1), decision("fs::write", "/a", 2), decision("fs::append", "/a", 1)] {
-            assert_eq!(held(&[other]), Err("it leaves its plan"));
+            assert_eq!(held(&[other]), Err("it deviates from its plan"));
         }
-        assert_eq!(held(&[decision("fs::write", "/a", 1), decision("fs::write", "/a", 1)]), Err("it leaves its plan"));
+        assert_eq!(
+            held(&[decision("fs::write", "/a", 1), decision("fs::write", "/a", 1)]),
+            Err("it deviates from its plan")
+        );
     }
 
     /// Simulates a compromised worker that pretends that no act waits for its records.

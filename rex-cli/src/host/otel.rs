@@ -89,7 +89,7 @@ impl OtlpExport {
     }
 
     fn warn(&self, why: &str) {
-        let text = format!("warning: the collector `{}` was not told all of the run: {why}", self.collector.name());
+        let text = format!("warning: the collector `{}` did not get all data of the run: {why}", self.collector.name());
         complain(&draw::line(&text));
     }
 }

@@ -81,22 +81,22 @@ pub(crate) fn again(given: &str, start: &RunStart<'_>) -> Result<Result<Plan, Re
     };
     let Some(now) = told.plan else {
         let why = told.error.map_or_else(String::new, |error| format!(": {}", error.message));
-        return Err(refuse(format!("it cannot be planned again{why}")));
+        return Err(refuse(format!("the script cannot be planned again{why}")));
     };
     match promised {
         PromisedPlan::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan)),
         // The user has read the file, not only the hash: everything in it must match.
         PromisedPlan::Plan(old) if *old == now => Ok(Ok(now.plan)),
-        PromisedPlan::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
-            .with_help("given the file that `rex plan --out` writes, this says what has changed")),
+        PromisedPlan::Hash(_) => Err(refuse(format!("the plan has changed; it is now `{}`", now.plan.hash))
+            .with_help("pass the file that `rex plan --out` writes to see what has changed")),
         PromisedPlan::Plan(old) => {
             let mut differs = old.plan.differs(&now.plan);
             if differs.is_empty() {
-                differs.push("what is told of it, such as what files are and what would become of them".to_owned());
+                differs.push("details of the report, such as the contents of files before and after".to_owned());
             }
             let differs = differs.join("; ");
-            Err(refuse(format!("the plan does not hold any more; what has changed: {differs}"))
-                .with_help("look at what `rex plan` says now"))
+            Err(refuse(format!("the plan no longer matches; changed: {differs}"))
+                .with_help("run `rex plan` again and review the new plan"))
         }
     }
 }
@@ -243,7 +243,7 @@ impl PlanReport {
         let Self { plan, changes, unheld, permits, .. } = self;
         let mut out = String::new();
         if !plan.steps.is_empty() {
-            heading(&mut out, paint, "it would, in this order:");
+            heading(&mut out, paint, "planned operations, in order:");
         }
         for (number, step) in plan.steps.iter().enumerate() {
             let _ = writeln!(out, "{:>4}. {}", number + 1, told_step(step, paint));
@@ -269,22 +269,18 @@ impl PlanReport {
             let _ = writeln!(out, "{:>4}. {what}, {}{}", number + 1, line(&by), place(denial.line));
         }
         if out.is_empty() {
-            heading(&mut out, paint, "it would change nothing");
+            heading(&mut out, paint, "the plan does nothing");
         }
         if !unheld.is_empty() {
             heading(
                 &mut out,
                 paint,
-                "it looks at what changes by itself, which no plan holds; whatever it does otherwise because of that is denied in the run:",
+                "the script reads state that changes by itself, which a plan cannot fix; the run denies any operation that differs from the plan:",
             );
             let _ = writeln!(out, "      {}", line(&unheld.join(", ")));
         }
         if let Some(permits) = permits {
-            heading(
-                &mut out,
-                paint,
-                "this, added to the policy, would let all of that pass; a script that goes on from there may ask for more:",
-            );
+            heading(&mut out, paint, "add this to the policy to permit all of these; the script may then need more:");
             let _ = write!(out, "\n{}", visible(permits));
         }
         let _ = writeln!(out, "\nplan {}", plan.hash);
@@ -305,8 +301,8 @@ fn told_step(step: &PlanStep, paint: Paint) -> String {
         let _ = write!(what, ", {about}");
     }
     let note = match done {
-        None => " (the system would refuse it)",
-        Some(done) if done.assumed => " (what comes of it is assumed)",
+        None => " (the operating system would refuse it)",
+        Some(done) if done.assumed => " (result assumed)",
         Some(_) => "",
     };
     let by = format!(", by `{}`", step.policies.join("`, `"));

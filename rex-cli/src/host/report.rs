@@ -45,7 +45,7 @@ impl RunReport {
     pub(crate) fn new(report: &Report) -> Result<Self, Stop> {
         serde_json::to_value(report)
             .and_then(serde_json::from_value)
-            .map_err(|error| Stop::internal(format!("the report is not as it is promised: {error}")))
+            .map_err(|error| Stop::internal(format!("the report cannot be encoded: {error}")))
     }
 
     /// Returns a report of a run that could not make one.

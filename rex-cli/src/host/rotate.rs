@@ -89,7 +89,7 @@ fn keep(files: &JournalFiles, status: &std::fs::Metadata) -> io::Result<std::pat
         if number > 0 && name.symlink_metadata().is_ok_and(|there| same(&there, status)) {
             return Ok(name);
         }
-        number = number.checked_add(1).ok_or_else(|| io::Error::other("it was rotated too often"))?;
+        number = number.checked_add(1).ok_or_else(|| io::Error::other("it was rotated too many times"))?;
         match std::fs::hard_link(files.path(), files.rotated(number)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other.map(|()| files.rotated(number)),

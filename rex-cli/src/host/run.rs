@@ -139,8 +139,8 @@ impl<'a> RunStart<'a> {
             ("--checkpoint-key", args.checkpoint_key.is_some()),
         ];
         if let (None, Some((option, _))) = (&args.journal, of_journal.iter().find(|(_, given)| *given)) {
-            return Err(Stop::usage(format!("`{option}` is about a journal, and there is none"))
-                .with_help("name one with `--journal FILE`, REX_JOURNAL, or `journal = \"..\"` in a `rex.toml`"));
+            return Err(Stop::usage(format!("`{option}` needs a journal, but none is set"))
+                .with_help("set one with `--journal FILE`, REX_JOURNAL, or `journal = \"..\"` in a `rex.toml`"));
         }
         let script = load::script(args.script.as_deref(), args.code.as_deref())?;
         let subject = Subject {
@@ -216,7 +216,7 @@ impl<'a> RunStart<'a> {
             let told = RunReport::failed(
                 &job.run_id,
                 Code::Cancelled,
-                "the run was told to stop before it began",
+                "the run was asked to stop before it began",
                 RunStats::default(),
             );
             return Ok((RunResult::Told(Box::new(told), Vec::new()), job));
@@ -250,7 +250,7 @@ impl<'a> RunStart<'a> {
             }
         };
         let guard = SignalGuard::new(&[SIGINT, SIGTERM], move || ended_by(&signal).code(), report)
-            .map_err(|error| Stop::internal(format!("nobody can wait for signals: {error}")))?;
+            .map_err(|error| Stop::internal(format!("signals cannot be waited for: {error}")))?;
         self.guard.replace(Some(guard));
         Ok(())
     }
@@ -280,9 +280,8 @@ impl<'a> RunStart<'a> {
 }
 
 /// The error of a run that the guard has ended.
-const LATE: &str = "the run was told to stop, and something kept it from ending";
-const LATE_HELP: &str =
-    "a journal that another process keeps locked, a pipe that nobody reads, or a file system that does not answer";
+const LATE: &str = "the run was asked to stop, but something kept it from ending";
+const LATE_HELP: &str = "likely causes: a journal that another process keeps locked, a pipe that nobody reads, or a file system that does not respond";
 
 /// Runs a script and prints its report.
 pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
@@ -405,10 +404,10 @@ pub(crate) fn show(told: &RunReport, script: &SourceText, format: OutputFormat, 
         draw::failure(color, error, script);
         let stats = &told.stats;
         complain(&format!(
-            "  run {}: {} operations, {} decisions, {} denied",
+            "  run {}: {}, {}, {} denied",
             draw::visible(&told.run_id),
-            stats.operations,
-            stats.decisions,
+            draw::count(stats.operations, "operation"),
+            draw::count(stats.decisions, "decision"),
             stats.denied
         ));
         return Ok(());

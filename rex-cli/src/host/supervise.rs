@@ -49,9 +49,9 @@ pub(crate) fn run(
     warn: impl Fn(&Policy),
 ) -> Result<RunResult, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
-        .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
+        .map_err(|error| Stop::internal(format!("the worker process cannot be started: {error}")))?;
     let actor = ActorHandle::start(job, &stream)
-        .map_err(|error| Stop::internal(format!("nobody can act for the worker of the run: {error}")))?;
+        .map_err(|error| Stop::internal(format!("the actor process cannot be started: {error}")))?;
     started()?;
     let bounded = stream.set_read_timeout(Some(TURN)).and_then(|()| stream.set_write_timeout(Some(TAKING)));
     bounded.map_err(|error| Stop::internal(error.to_string()))?;
@@ -134,8 +134,8 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: ConfinementMode) -> Res
     let bounds = GroupBounds { memory: bounds(limits).address_space, processes: 64, cpu: 100_000 };
     match ControlGroup::create(&format!("rex-{run_id}"), &bounds) {
         Err(error) if mode == ConfinementMode::Require => {
-            let message = format!("the control group that was delegated to this process cannot be used: {error}");
-            Err(Stop::usage(message).with_help("`--confine available` goes without it"))
+            let message = format!("the control group delegated to this process cannot be used: {error}");
+            Err(Stop::usage(message).with_help("`--confine available` runs without it"))
         }
         other => Ok(other.ok().flatten()),
     }
@@ -255,13 +255,13 @@ impl Supervisor<'_> {
     fn take(&mut self, kind: FrameKind, bytes: &[u8]) -> Result<Option<RunReport>, Stop> {
         let is_json = matches!(kind, FrameKind::Confined | FrameKind::Ask | FrameKind::Report);
         if is_json && parts(bytes) > frame_parts(self.job) {
-            return Ok(Some(self.kill_compromised("it says more than its run can come to")));
+            return Ok(Some(self.kill_compromised("it sent more messages than its run can produce")));
         }
         match kind {
             FrameKind::Confined if self.confined.is_none() => {
                 match serde_json::from_slice::<ConfinementReport>(bytes) {
                     Ok(confined) => self.confined(confined)?,
-                    Err(_) => return Ok(Some(self.kill_compromised("it does not say how it is confined"))),
+                    Err(_) => return Ok(Some(self.kill_compromised("it did not report its confinement"))),
                 }
             }
             FrameKind::Records | FrameKind::Intent => match self.write(bytes) {
@@ -270,7 +270,7 @@ impl Supervisor<'_> {
                 Err(RecordError::Bad(why)) => return Ok(Some(self.kill_compromised(why))),
                 // A stopped run does not wait for its journal.
                 Err(RecordError::Lost(why)) if self.is_told_to_stop() => {
-                    let message = format!("the run was told to stop while the journal could not be written: {why}");
+                    let message = format!("the run was asked to stop while the journal could not be written: {why}");
                     return Ok(Some(self.end(Code::Cancelled, message)));
                 }
                 // The act is not performed, and the worker reports why.
@@ -285,7 +285,7 @@ impl Supervisor<'_> {
             FrameKind::Output if self.confined.is_some() => {
                 self.output_bytes = self.output_bytes.saturating_add(bytes.len() as u64 + 1);
                 if self.output_bytes > self.job.limits.output_bytes {
-                    return Ok(Some(self.kill_compromised("it prints more than it may")));
+                    return Ok(Some(self.kill_compromised("it prints more than the limit allows")));
                 }
                 self.output.push(String::from_utf8_lossy(bytes).into_owned());
             }
@@ -297,10 +297,10 @@ impl Supervisor<'_> {
             FrameKind::Report if self.confined.is_some() => {
                 return Ok(Some(match serde_json::from_slice::<RunReport>(bytes) {
                     Ok(told) => told,
-                    Err(_) => self.kill_compromised("its report cannot be read"),
+                    Err(_) => self.kill_compromised("malformed report"),
                 }));
             }
-            _ => return Ok(Some(self.kill_compromised("it said what it has not to say"))),
+            _ => return Ok(Some(self.kill_compromised("unexpected message"))),
         }
         Ok(None)
     }
@@ -308,7 +308,7 @@ impl Supervisor<'_> {
     /// Sends a frame to the worker; `Some` ends the run. A later read notices that the worker is gone.
     fn tell(&mut self, kind: FrameKind, bytes: &[u8]) -> Option<RunReport> {
         let full = send(&self.stream, kind, bytes).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        full.then(|| self.kill_compromised("it does not read what it is told"))
+        full.then(|| self.kill_compromised("it does not read its messages"))
     }
 
     fn confined(&mut self, confined: ConfinementReport) -> Result<(), Stop> {
@@ -320,9 +320,8 @@ impl Supervisor<'_> {
                     .map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
             };
             let list: Vec<_> = missing.iter().map(why).collect();
-            return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; "))).with_help(
-                "`rex doctor` says what to do about it; `--confine available` goes without what is missing",
-            ));
+            return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; ")))
+                .with_help("`rex doctor` shows how to fix it; `--confine available` runs without what is missing"));
         }
         self.confined = Some(confined);
         // The time of the run starts now.
@@ -332,17 +331,17 @@ impl Supervisor<'_> {
 
     /// Passes a question to the actor; `Err` if only a compromised worker would ask it.
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        let question: BrokerQuestion = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
+        let question: BrokerQuestion = serde_json::from_slice(bytes).map_err(|_| "malformed request")?;
         // Nothing is performed that is not on record: each question follows its own record.
         let line = self.lines.permitted.take();
         let same = |line: PermittedAct| question.ask.is_recorded_as(&self.job.subject, &line);
         // A plan reads what an effect would meet, and only the effect is on record.
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
-            return Err("it asks for what it has no record of");
+            return Err("it requests an operation that it did not record");
         }
         // `overdue` notices an actor that is gone. Its stream is full only while the worker does not read its answers.
         match self.actor.ask(bytes) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it does not read the answers that it gets"),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it does not read its answers"),
             _ => Ok(()),
         }
     }
@@ -351,7 +350,7 @@ impl Supervisor<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
         let intent = self.lines.take(bytes).map_err(RecordError::Bad)?;
         if !self.job.is_recorded() {
-            return Err(RecordError::Bad("it keeps a journal that nobody asked for"));
+            return Err(RecordError::Bad("it sent journal records, but the run has no journal"));
         }
         if let Some(journal) = &self.job.journal {
             journal.append(bytes, intent).map_err(|error| RecordError::Lost(error.to_string()))?;
@@ -374,15 +373,15 @@ impl Supervisor<'_> {
                 Instant::now()
             });
             if since.elapsed() > STOPPING {
-                return Some(self.end(Code::Cancelled, "the run was told to stop, and was ended"));
+                return Some(self.end(Code::Cancelled, "the run was asked to stop, and was ended"));
             }
         }
         if self.confined.is_none() {
             let late = self.start.elapsed() > SETTLING;
-            return late.then(|| self.end(Code::Internal, "the worker did not get ready in time"));
+            return late.then(|| self.end(Code::Internal, "the worker did not start in time"));
         }
         if self.start.elapsed() > Duration::from_millis(limits.wall_ms).saturating_add(GRACE) {
-            let message = format!("the run was ended from outside after {} milliseconds of wall time", limits.wall_ms);
+            let message = format!("the supervisor ended the run after {} milliseconds of wall time", limits.wall_ms);
             return Some(self.end(Code::LimitExceeded, message));
         }
         if self.looked.elapsed() < TURN {
@@ -393,11 +392,11 @@ impl Supervisor<'_> {
             return Some(self.end(Code::JournalFailed, format!("the journal cannot be written: {error}")));
         }
         if self.actor.has_ended() && !self.is_told_to_stop() {
-            return Some(self.end(Code::Internal, "the process that acts for the worker has ended"));
+            return Some(self.end(Code::Internal, "the actor process has ended"));
         }
         let most = bounds(limits).address_space;
         if self.worker.resident().is_some_and(|resident| resident > most) {
-            let message = format!("the run was ended from outside: it held more than {most} bytes of memory");
+            let message = format!("the supervisor ended the run: it used more than {most} bytes of memory");
             return Some(self.end(Code::LimitExceeded, message));
         }
         None
@@ -407,11 +406,11 @@ impl Supervisor<'_> {
     fn ended(&mut self) -> Result<RunReport, Stop> {
         let unknown = |error: std::io::Error| Stop::internal(error.to_string());
         if !self.worker.wait_for(GRACE).map_err(unknown)? {
-            return Ok(self.kill_compromised("it says nothing more, and goes on"));
+            return Ok(self.kill_compromised("it closed its stream and did not exit"));
         }
         let ending = self.worker.wait().map_err(unknown)?;
         if self.is_told_to_stop() {
-            return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
+            return Ok(self.failed(Code::Cancelled, "the run was asked to stop, and its worker ended without a report"));
         }
         if matches!(ending, WorkerEnding::Exited(OUT_OF_MEMORY)) {
             let error = exhausted("memory_bytes", self.job.limits.memory_bytes, "bytes of memory");
@@ -425,19 +424,19 @@ impl Supervisor<'_> {
             WorkerEnding::Killed("SIGSYS") => {
                 (Code::Internal, "it made a system call that no permitted operation needs, and the kernel ended it")
             }
-            WorkerEnding::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
+            WorkerEnding::Killed("SIGXCPU") => (Code::LimitExceeded, "it used all of the processor time of the run"),
             WorkerEnding::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
-                (Code::Internal, "somebody, or the kernel when memory ran out, ended it from outside")
+                (Code::Internal, "another process, or the kernel when memory ran out, killed it")
             }
-            _ => (Code::Internal, "this is a defect in Rex: please report it"),
+            _ => (Code::Internal, "this is a bug in Rex: please report it"),
         };
         let before = if self.confined.is_none() { ", before it was confined" } else { "" };
         Ok(self.failed(code, format!("the worker of the run ended {how}{before}")).with_help(help))
     }
 
     fn kill_compromised(&mut self, why: &str) -> RunReport {
-        self.end(Code::Internal, format!("the worker was ended: {why}"))
-            .with_help("a script may have taken it over: please report it")
+        self.end(Code::Internal, format!("the worker was killed: {why}"))
+            .with_help("a script may have taken over the worker: please report this")
     }
 
     fn end(&mut self, code: Code, message: impl Into<String>) -> RunReport {

@@ -70,7 +70,7 @@ impl RunWatch {
     pub(crate) fn begin(&self) {
         let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") else { return };
         if self.progress {
-            let bar = ProgressBar::new_spinner().with_style(style).with_message("begins");
+            let bar = ProgressBar::new_spinner().with_style(style).with_message("starting");
             bar.enable_steady_tick(TICK);
             self.seen().bar = Some(bar);
         }
@@ -120,7 +120,9 @@ impl WatchTotals {
         self.decisions += u64::from(entry.event == "decision");
         self.denied += u64::from(entry.is_denial());
         let Some(bar) = &self.bar else { return };
-        let mut text = format!("{} operations, {} decisions, {} denied", self.operations, self.decisions, self.denied);
+        let operations = draw::count(self.operations, "operation");
+        let decisions = draw::count(self.decisions, "decision");
+        let mut text = format!("{operations}, {decisions}, {} denied", self.denied);
         if entry.event == "decision" {
             let line = entry.line.map_or(String::new(), |line| format!("line {line}: "));
             let (operation, resource) = (&entry.operation, entry.resource.as_deref().unwrap_or_default());

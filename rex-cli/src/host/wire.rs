@@ -121,7 +121,7 @@ impl FrameReader {
         let kind = FrameKind::ALL.into_iter().find(|known| *known as u8 == kind);
         let length = u32::from_le_bytes([a, b, c, d]);
         let (Some(kind), true) = (kind, u64::from(length) <= self.most) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not a frame"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "malformed frame"));
         };
         let Some(body) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else { return Ok(None) };
         let body = body.to_vec();

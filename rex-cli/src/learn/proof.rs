@@ -30,16 +30,16 @@ impl ExactComparison {
     pub(super) fn human(&self) -> String {
         let mut out = String::new();
         if self.allows_all {
-            out += "proved: what is allowed by the resources that were seen alone, this allows\n";
+            out += "proved: the policy allows everything that a policy for only the recorded resources allows\n";
         }
         for operation in &self.beyond {
-            out += &format!("  and besides, for instance, {}\n", draw::line(operation));
+            out += &format!("  it also allows, for example, {}\n", draw::line(operation));
         }
         if self.allows_all && self.beyond.is_empty() {
-            out += "  and nothing else\n";
+            out += "  it allows nothing else\n";
         }
         for why in &self.undecided {
-            out += &format!("not decided: {}\n", draw::line(why));
+            out += &format!("undecided: {}\n", draw::line(why));
         }
         out
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::mutants::MutantResults;
 use super::{TestResults, TestedCase, place};
-use crate::draw::{line, visible};
+use crate::draw::{count, line, visible};
 use crate::exit::Stop;
 
 pub(super) fn human(results: &TestResults, least: Option<u8>) -> String {
@@ -29,15 +29,17 @@ pub(super) fn human(results: &TestResults, least: Option<u8>) -> String {
     let ((policies, all_policies), (clauses, all_clauses)) =
         (results.coverage.of_policies(), results.coverage.of_clauses());
     let percent = results.coverage.percent();
-    let _ = writeln!(out, "{all} cases: {} passed, {failed} failed", all - failed);
+    let _ = writeln!(out, "{}: {} passed, {failed} failed", count(all as u64, "case"), all - failed);
     let _ = writeln!(
         out,
-        "covered: {policies} of {all_policies} policies, {clauses} of {all_clauses} clauses, {percent} %{}",
-        least.map_or(String::new(), |least| format!(", which is less than {least} %"))
+        "covered: {policies} of {all_policies} {}, {clauses} of {}, {percent} %{}",
+        if all_policies == 1 { "policy" } else { "policies" },
+        count(all_clauses as u64, "clause"),
+        least.map_or(String::new(), |least| format!(", less than {least} %"))
     );
     if let Some(mutants) = &results.mutants {
         let (all, noticed, survived) = (mutants.all.len(), mutants.noticed(), mutants.survived.len());
-        let _ = writeln!(out, "{all} mutants: {noticed} noticed, {survived} not");
+        let _ = writeln!(out, "{}: {noticed} noticed, {survived} not noticed", count(all as u64, "mutant"));
     }
     out
 }

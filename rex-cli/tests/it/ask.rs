@@ -82,7 +82,7 @@ fn what_a_file_lists_is_asked_for_and_not_known_before() {
         &[
             "DENY: `sys::reload_parameters",
             " needs 2 permissions, 1 of which is denied\n",
-            "DENY: `sys::set_parameter` on each parameter that the file lists: no permit is about it",
+            "DENY: `sys::set_parameter` on each parameter that the file lists: no permit covers it",
         ],
     );
     let place = Place::new(&format!(
@@ -92,8 +92,8 @@ fn what_a_file_lists_is_asked_for_and_not_known_before() {
         call,
         0,
         &[
-            "ALLOW, as far as is known: `sys::reload",
-            "known to a run alone: `sys::set_parameter` on each parameter that the file lists\n",
+            "ALLOW, as far as known before the run: `sys::reload",
+            "known only during a run: `sys::set_parameter` on each parameter that the file lists\n",
         ],
     );
     let (_, json) = place.ask_with(call, &["--format=json"]);
@@ -114,10 +114,10 @@ fn links_of_an_archive_other_units_and_redirects_are_told() {
         (r#"service::logs("*")"#, "`sys::kernel_log` on this machine, if the journal has records of the kernel"),
         (r#"net::post("http://a.example/", "x")"#, "`net::get` on each URL that an answer redirects to"),
     ] {
-        place.says(call, 0, &["ALLOW: ", "known to a run alone: ", told]);
+        place.says(call, 0, &["ALLOW: ", "known only during a run: ", told]);
     }
     let (_, text) = place.ask_with(r#"net::get("http://a.example/", #{redirects: 0})"#, &[]);
-    assert!(!text.contains("known to a run alone"), "{text}");
+    assert!(!text.contains("known only during a run"), "{text}");
 }
 
 #[test]
@@ -127,12 +127,16 @@ fn parameters_of_one_start_have_a_patch() {
     place.says(
         call,
         4,
-        &["DENY: `sys::get_parameter` on all that starts with `kernel.`", "resource.name like \"kernel.*\""],
+        &["DENY: `sys::get_parameter` on everything that starts with `kernel.`", "resource.name like \"kernel.*\""],
     );
     place.patch(call);
-    place.says(call, 0, &["ALLOW: `sys::parameters(\"kernel.\")` needs 2 permissions, all of which are given\n"]);
-    place.says(r#"sys::parameters("kern")"#, 4, &["on all that starts with `kern`", "resource.name like \"kern*\""]);
-    place.says(r#"sys::parameters("")"#, 4, &["on all that starts with ``"]);
+    place.says(call, 0, &["ALLOW: `sys::parameters(\"kernel.\")` needs 2 permissions, all of which are granted\n"]);
+    place.says(
+        r#"sys::parameters("kern")"#,
+        4,
+        &["on everything that starts with `kern`", "resource.name like \"kern*\""],
+    );
+    place.says(r#"sys::parameters("")"#, 4, &["on everything that starts with ``"]);
 }
 
 #[test]
@@ -144,24 +148,24 @@ fn what_is_forbidden_below_is_told() {
                {more}"#
         ))
     };
-    world("").says(tree, 0, &["all of which are given\n"]);
+    world("").says(tree, 0, &["all of which are granted\n"]);
     let key = r#"@id("key") @reason("ours alone") forbid (principal, action == fs::Action::"read", resource in fs::Path::"{0}/tree/secret");"#;
     world(key).says(
         tree,
         0,
         &[
-            "all of which are given, but some of it is forbidden\n",
+            "all of which are granted, but part of it is forbidden\n",
             "`{0}/tree/secret` is forbidden by `key` (ours alone)",
         ],
     );
-    world(&key.replace("tree/secret", "other")).says(tree, 0, &["all of which are given\n"]);
+    world(&key.replace("tree/secret", "other")).says(tree, 0, &["all of which are granted\n"]);
     let like = r#"@id("keys") forbid (principal, action, resource is fs::Path) when { resource.extension == "key" };"#;
-    world(like).says(tree, 0, &["but some of it may be denied\n", "some of it may be forbidden by `keys`"]);
-    world(like).says(r#"fs::remove_all("{0}/tree")"#, 0, &["some of it may be forbidden by `keys`"]);
+    world(like).says(tree, 0, &["but part of it may be denied\n", "part of it may be forbidden by `keys`"]);
+    world(like).says(r#"fs::remove_all("{0}/tree")"#, 0, &["part of it may be forbidden by `keys`"]);
     let place = Place::new(
         r#"@id("texts") permit (principal, action in [fs::Action::"list", fs::Action::"stat"], resource in fs::Path::"{0}") unless { resource.extension == "key" };"#,
     );
-    place.says(r#"fs::du("{0}/tree")"#, 0, &["some of it may be out of what it permits: `texts`"]);
+    place.says(r#"fs::du("{0}/tree")"#, 0, &["part of it may be outside what this policy permits: `texts`"]);
     let named = r#"@id("domain") forbid (principal, action, resource == sys::Parameter::"kernel.domainname");
                    @id("any") permit (principal, action, resource);"#;
     Place::new(named).says(r#"sys::parameters("kernel.")"#, 0, &["`kernel.domainname` is forbidden by `domain`"]);
@@ -181,7 +185,7 @@ fn what_links_of_this_host_lead_to_is_asked_for_too() {
     std::os::unix::fs::symlink("../closed/f", place.path("open/l")).unwrap();
     std::os::unix::fs::symlink("../closed", place.path("open/d")).unwrap();
     for call in [r#"fs::read("{0}/open/l")"#, r#"fs::stat("{0}/open/l")"#, r#"fs::read("{0}/open/d/f")"#] {
-        place.says(call, 4, &["DENY: `fs::", "on `{0}/closed/f`", "leads there by a link of this host"]);
+        place.says(call, 4, &["DENY: `fs::", "on `{0}/closed/f`", "leads to it through a link on this host"]);
     }
     place.says(r#"fs::write("{0}/open/d/new", "x")"#, 4, &["DENY: `fs::write` on `{0}/closed/new`"]);
     place.says(r#"fs::remove("{0}/open/d/f")"#, 4, &["DENY: `fs::remove` on `{0}/closed/f`"]);

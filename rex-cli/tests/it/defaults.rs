@@ -131,7 +131,7 @@ fn a_file_that_others_can_write_is_refused() {
 fn an_option_about_a_journal_needs_one() {
     let dir = folder(&[("all.cedar", ALL)]);
     let refused = is_refused(dir.path(), &[], &["run", "-e", "1", "-p", "all.cedar", "--durability", "each"]);
-    assert!(refused.contains("`--durability` is about a journal") && refused.contains("REX_JOURNAL"), "{refused}");
+    assert!(refused.contains("`--durability` needs a journal") && refused.contains("REX_JOURNAL"), "{refused}");
     let args = ["run", "-e", "1", "-p", "all.cedar", "--durability", "each"];
     assert_eq!(succeeds(dir.path(), &[("REX_JOURNAL", "j.jsonl")], &args), "1\n");
     assert!(dir.path().join("j.jsonl").exists());

@@ -42,21 +42,21 @@ fn told(forged: &str) -> String {
 #[track_caller]
 fn check(forged: &str, why: &str) {
     let message = told(forged);
-    assert!(message.starts_with("the worker was ended: ") && message.contains(why), "{forged:.80}: {message}");
+    assert!(message.starts_with("the worker was killed: ") && message.contains(why), "{forged:.80}: {message}");
 }
 
 #[test]
 fn records_of_nobody_are_no_records() {
     let line = json!({"run": "another", "sequence": 1, "principal": "Agent::\"x\"", "event": "decision", "operation": "forged", "time": "", "line": null});
-    check("R:no record at all\n", "its record is none");
-    check(&format!("R:{line}\n"), "not the next of this run");
-    check(&format!("I:{line}\n"), "not the next of this run");
-    check(&format!("R:{line}"), "not the next of this run");
+    check("R:no record at all\n", "malformed record");
+    check(&format!("R:{line}\n"), "does not follow the last record of this run");
+    check(&format!("I:{line}\n"), "does not follow the last record of this run");
+    check(&format!("R:{line}"), "does not follow the last record of this run");
     // Records about the journal itself are the supervisor's.
     for (event, key, value) in [("torn", "hash", "00"), ("checkpoint", "signature", "x"), ("decision", "prev", "00")] {
         let mut line = line.clone();
         (line["event"], line[key]) = (event.into(), value.into());
-        check(&format!("R:{line}\n"), "its record is none");
+        check(&format!("R:{line}\n"), "malformed record");
     }
 }
 
@@ -68,28 +68,28 @@ fn nothing_is_done_without_a_line() {
         json!({"processes": {"action": null, "resource": null, "only": null, "interval_ms": null}}),
         json!({"signal": {"action": ["KILL"], "resource": [1, "", ["", "", ""], 0]}}),
     ] {
-        check(&format!("S:{}", json!({"number": 1, "ask": ask})), "no record of");
+        check(&format!("S:{}", json!({"number": 1, "ask": ask})), "did not record");
     }
-    check("S:please", "its question is none");
-    check(r#"S:{"number":1,"ask":{"reboot":{}}}"#, "its question is none");
+    check("S:please", "malformed request");
+    check(r#"S:{"number":1,"ask":{"reboot":{}}}"#, "malformed request");
 }
 
 #[test]
 fn what_no_worker_says_is_not_listened_to() {
     for kind in ["C", "W", "A", "N", "U"] {
-        check(&format!("{kind}:{{}}"), "what it has not to say");
+        check(&format!("{kind}:{{}}"), "unexpected message");
     }
-    check("F:{}", "its report cannot be read");
+    check("F:{}", "malformed report");
     check(&format!("P:{}", "x".repeat(2_000)), "prints more");
-    check("!xxxxxxxxxx", "not a frame");
-    check("!R\u{7f}\u{7f}\u{7f}\u{7f}", "not a frame");
+    check("!xxxxxxxxxx", "malformed frame");
+    check("!R\u{7f}\u{7f}\u{7f}\u{7f}", "malformed frame");
 }
 
 /// Each of these brackets would be 32 bytes or more of the supervisor's memory.
 #[test]
 fn a_report_of_more_than_a_run_can_make_is_not_read() {
     for kind in ["F", "S"] {
-        check(&format!("{kind}:{}", "[".repeat(70_000)), "more than its run can come to");
+        check(&format!("{kind}:{}", "[".repeat(70_000)), "more messages than its run can produce");
     }
 }
 

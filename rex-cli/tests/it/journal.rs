@@ -136,7 +136,7 @@ fn who_has_no_key_writes_no_journal_anew() {
     assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"unsigned".into()));
     // Others may read it, whatever the umask is.
     std::fs::set_permissions(&public, PermissionsExt::from_mode(0o644)).unwrap();
-    for (bad, why) in [(public.as_str(), "others than its owner"), ("/nowhere", "No such file")] {
+    for (bad, why) in [(public.as_str(), "users other than its owner"), ("/nowhere", "No such file")] {
         let output = world.run("1", &["--checkpoint-key", bad]);
         assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
     }
@@ -197,7 +197,7 @@ fn what_is_no_journal_is_not_added_to() {
         let output = world.run(&effect, &[]);
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(message.contains("it is no journal: it does not begin with a record"), "{message}");
+        assert!(message.contains("it is not a journal: it does not begin with a record"), "{message}");
         assert_eq!(std::fs::read_to_string(world.path("journal")).unwrap(), text);
     }
     assert!(!world.path("effect").exists());
@@ -223,7 +223,7 @@ fn a_pipe_that_nobody_reads_is_no_journal() {
     let script = format!("write(\"{}\", \"x\")", effect.display());
     let output = world.run(&script, &[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("nobody reads it"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("a pipe without a reader"));
     assert!(!effect.exists());
     // With a reader, all of it arrives, also more than a pipe holds.
     let mut pipe = opened(&journal);

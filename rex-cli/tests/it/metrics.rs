@@ -76,7 +76,10 @@ fn a_file_of_somebody_elses_is_kept() {
     let done = run(dir.path(), "1", "off");
     let told = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(0));
-    assert_eq!(told, "warning: the metrics `rex.prom` cannot be written: line 1 is no metric of this version of Rex\n");
+    assert_eq!(
+        told,
+        "warning: the metrics `rex.prom` cannot be written: line 1 is not a metric of this version of Rex\n"
+    );
     assert_eq!(metrics(dir.path()), "node_load1 0.5\n");
 }
 

@@ -379,10 +379,14 @@ fn the_environment_says_where_and_as_what() {
     run(command().env("OTEL_SDK_DISABLED", "true"), 0, "");
     assert_eq!(collector.requests.try_iter().count(), 0);
     for (name, value, what) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "`localhost:4318` is no collector"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:secret@a?b", "`https://[redacted]@a?b` is no collector"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1s", "OTEL_EXPORTER_OTLP_TIMEOUT takes milliseconds, `1s` came"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "OTEL_EXPORTER_OTLP_HEADERS takes `name=value,name=value`"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "`localhost:4318` is not a collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:secret@a?b", "`https://[redacted]@a?b` is not a collector"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1s", "OTEL_EXPORTER_OTLP_TIMEOUT: got `1s`, expected milliseconds"),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "secret",
+            "OTEL_EXPORTER_OTLP_HEADERS is invalid; expected `name=value,name=value`",
+        ),
     ] {
         let done = command().env(name, value).output().unwrap();
         let told = String::from_utf8_lossy(&done.stderr);
@@ -393,7 +397,8 @@ fn the_environment_says_where_and_as_what() {
 #[test]
 fn a_collector_that_does_not_take_it_is_a_warning() {
     let dir = tempfile::tempdir().unwrap();
-    let warning = |url: &str, why: &str| format!("warning: the collector `{url}` was not told all of the run: {why}\n");
+    let warning =
+        |url: &str, why: &str| format!("warning: the collector `{url}` did not get all data of the run: {why}\n");
     for status in [400, 503] {
         let collector = Collector::new(Answer::Status(status, b"no".to_vec()));
         // `http` writes the reason, too.
@@ -408,7 +413,7 @@ fn a_collector_that_does_not_take_it_is_a_warning() {
     let partial = ExportTracePartialSuccess { rejected_spans: 1, error_message: "too\nlong".to_owned() };
     let answer = ExportTraceServiceResponse { partial_success: Some(partial) };
     let collector = Collector::new(Answer::Status(200, answer.encode_to_vec()));
-    let why = |signal| warning(&collector.url(), &format!("it left out 1 of the {signal}: too\\nlong"));
+    let why = |signal| warning(&collector.url(), &format!("it rejected 1 of the {signal}: too\\nlong"));
     run(&mut rex(dir.path(), "7", "off", &collector.url()), 0, &(why("traces") + &why("metrics")));
 }
 

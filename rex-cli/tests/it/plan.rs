@@ -151,12 +151,12 @@ fn a_plan_for_people_has_steps_diffs_denials_and_what_would_permit_them() {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap().replace(world.files.path().to_str().unwrap(), "DIR");
     for part in [
-        "it would, in this order:\n   1. fs::write DIR/config.yaml, 11 bytes, blake3 ",
+        "planned operations, in order:\n   1. fs::write DIR/config.yaml, 11 bytes, blake3 ",
         ", by `files` (line 1)\n",
         "files that would change:\n  ~ DIR/config.yaml\n",
         "      -port: 8080\n      +port: 9090\n",
         "denied:\n   1. fs::read /etc/hostname, no permit matches (line 2)\n   2. fs::remove DIR/keep, by `keep`: it is kept (line 3)\n",
-        "this, added to the policy, would let all of that pass; a script that goes on from there may ask for more:\n",
+        "add this to the policy to permit all of these; the script may then need more:\n",
         "// no permit can override `keep`, which forbids `fs::remove` on `DIR/keep`\n",
         "action == fs::Action::\"read\",\n  resource == fs::Path::\"/etc/hostname\"\n",
     ] {
@@ -206,7 +206,7 @@ fn a_run_does_what_was_planned() {
     // The run has changed what the plan was made from.
     let output = world.rex("run", script, &["--plan", "plan.json"]);
     assert_eq!(output.status.code(), Some(4));
-    assert!(stderr(&output).contains("what has changed: what it would do: `"), "{output:?}");
+    assert!(stderr(&output).contains("changed: what it would do: `"), "{output:?}");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_run_is_refused_when_anything_changed() {
             }
             assert_eq!(output.status.code(), Some(4), "{words}: {told}");
             assert_eq!(world.state(), before, "{words}");
-            let expected = if plan == hash { "the plan is another now: `" } else { words };
+            let expected = if plan == hash { "the plan has changed; it is now `" } else { words };
             assert!(told.contains(expected), "{expected}: {told}");
         }
     }
@@ -270,7 +270,7 @@ fn a_plan_file_that_shows_something_else_is_refused() {
     let refused = || {
         let output = world.rex("run", script, &["--plan", "plan.json"]);
         assert_eq!(output.status.code(), Some(4), "{output:?}");
-        assert!(stderr(&output).contains("what has changed: what is told of it"), "{output:?}");
+        assert!(stderr(&output).contains("changed: details of the report"), "{output:?}");
     };
     for forge in forgeries {
         let mut told: Value = serde_json::from_slice(&whole).unwrap();
@@ -299,12 +299,15 @@ fn what_a_plan_cannot_hold_is_told() {
     assert_eq!((code, &told["plan"]["unheld"]), (Some(0), &serde_json::json!(["process::list"])));
     let text = |script| String::from_utf8(world.rex("plan", script, &[]).stdout).unwrap();
     let shown = text(looks);
-    assert!(shown.contains("it looks at what changes by itself") && shown.contains("      process::list\n"), "{shown}");
+    assert!(
+        shown.contains("the script reads state that changes by itself") && shown.contains("      process::list\n"),
+        "{shown}"
+    );
     let shown = text("process::list().len();");
-    assert!(shown.starts_with("it would change nothing\n") && shown.contains("process::list"), "{shown}");
+    assert!(shown.starts_with("the plan does nothing\n") && shown.contains("process::list"), "{shown}");
     let (_, told) = world.plan("fs::write(\"config.yaml\", read(\"old\"));", &[]);
     assert_eq!(told["plan"]["unheld"], serde_json::json!([]));
-    assert!(text("read(\"old\");").starts_with("it would change nothing\n\nplan "));
+    assert!(text("read(\"old\");").starts_with("the plan does nothing\n\nplan "));
 }
 
 #[test]

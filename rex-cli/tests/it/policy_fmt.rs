@@ -24,7 +24,7 @@ fn files_are_laid_out_once() {
     let diff = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.code() == Some(1) && diff.starts_with("--- a/./a.cedar\n+++ b/./a.cedar\n"), "{diff}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), SLOPPY, "it was to be looked at");
-    assert_eq!(fmt(dir.path(), &[]).stdout, b"laid out ./a.cedar\n");
+    assert_eq!(fmt(dir.path(), &[]).stdout, b"formatted ./a.cedar\n");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("// Why.\n@id(\"a\")\npermit (\n"), "{text}");
     for args in [&["--check"][..], &[]] {

@@ -71,7 +71,7 @@ fn without_a_solver_the_command_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("proofs need the solver `/nowhere/cvc5`, which `CVC5` names"), "{told}");
-    assert!(told.contains("install Debian's package cvc5"), "{told}");
+    assert!(told.contains("install the Debian package `cvc5`"), "{told}");
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn a_solver_that_was_named_and_cannot_start_is_not_done_without() {
     let args = ["policy", "diff", "tests/cmd/prove/shop.cedar", "tests/cmd/prove/shop.cedar"];
     let output = Command::new(env!("CARGO_BIN_EXE_rex")).args(args).env("CVC5", "/nowhere/cvc5").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("`--examples` does without a solver"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("`--examples` compares without a solver"));
 }
 
 /// Checks that no difference between two random policies is hidden, whatever else differs.

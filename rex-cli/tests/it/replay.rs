@@ -105,7 +105,7 @@ fn a_principal_is_the_same_wherever_it_is_written() {
         assert_eq!((code, text.contains("all 2 requests on record")), (Some(0), true), "{typed} {text}");
         let (code, text) = world.rex(&["policy", "learn", "%journal"]);
         assert_eq!(
-            (code, text.contains("2 permits from 2 requests: all that was seen is allowed")),
+            (code, text.contains("2 permits from 2 requests: all recorded requests are allowed")),
             (Some(0), true),
             "{typed} {text}"
         );
@@ -147,11 +147,7 @@ fn a_journal_of_an_earlier_version_is_read() {
     let older = world.read("journal").replace("o'brien", r"o\\'brien");
     world.write("older", &older);
     let (code, text) = world.rex(&["replay", "%older", "--policy", "%policy.cedar", "--allow-broken-chain"]);
-    assert_eq!(
-        (code, text.contains("the one request on record would be decided as it was")),
-        (Some(0), true),
-        "{text}"
-    );
+    assert_eq!((code, text.contains("the 1 request on record would be decided as before")), (Some(0), true), "{text}");
     let (_, text) = world.rex(&["audit", "query", "%older", "--principal", "o'brien", "--format", "json"]);
     assert_eq!(text.lines().count(), older.lines().count(), "{text}");
 }
@@ -196,9 +192,9 @@ fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
     std::fs::write(world.path("later"), &later).unwrap();
     for command in [&["policy", "learn", "%later"][..], &["replay", "%later", "--policy", "%policy.cedar"]] {
         let (code, text) = world.rex(command);
-        assert_eq!((code, text.contains("1 line of what was read could not be used")), (Some(6), true), "{text}");
+        assert_eq!((code, text.contains("1 line could not be read or used")), (Some(6), true), "{text}");
         let (code, text) = world.rex(&[command, &["--allow-unread"]].concat());
-        assert_eq!((code, text.contains("1 line is not understood, and left out")), (Some(0), true), "{text}");
+        assert_eq!((code, text.contains("1 line is not understood, and skipped")), (Some(0), true), "{text}");
     }
     // A line that a killed writer left unfinished is not a missing one.
     let journal = world.read("journal");
@@ -227,11 +223,11 @@ fn a_run_without_its_end_is_told_and_no_policy_is_learned() {
         world.write("cut", &text);
         for command in [&["policy", "learn", "%cut"][..], &["replay", "%cut", "--policy", "%policy.cedar"]] {
             let (code, text) = world.rex(&[command, options].concat());
-            assert_eq!((code, text.contains("1 run has no end on record")), (Some(6), true), "{text}");
-            assert!(text.contains("goes on, was killed, or the end of the journal was removed"), "{text}");
+            assert_eq!((code, text.contains("1 run has no end in the journal")), (Some(6), true), "{text}");
+            assert!(text.contains("is still running, was killed, or the end of the journal was removed"), "{text}");
             assert!(!text.contains("permit ("), "{text}");
             let (code, text) = world.rex(&[command, options, &["--allow-unread"]].concat());
-            assert_eq!((code, text.contains("1 run has no end on record")), (Some(0), true), "{text}");
+            assert_eq!((code, text.contains("1 run has no end in the journal")), (Some(0), true), "{text}");
         }
     }
     // A run with its end is not reported.
@@ -246,7 +242,7 @@ fn what_is_redacted_is_not_claimed_as_learned() {
     assert!(world.read("journal").contains("[redacted]"));
     let (code, text) = world.rex(&["policy", "learn", "%journal"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("all that was seen is allowed but 1 request\nnot learned, as the journal holds a part of it only ([redacted]): 1 request"), "{text}");
+    assert!(text.contains("all recorded requests are allowed except 1 request\nnot learned, because the journal redacted it: 1 request"), "{text}");
     let (code, text) = world.rex(&["replay", "%journal", "--policy", "%policy.cedar"]);
     assert_eq!((code, text.contains("it is redacted")), (Some(6), true), "{text}");
 }
@@ -268,7 +264,7 @@ fn what_was_learned_can_be_done_again() {
         let (code, text) = world.rex(&["policy", "learn", "%journal", "--breadth", breadth]);
         assert_eq!(code, Some(0), "{breadth} {text}");
         let policy: Vec<_> =
-            text.lines().take_while(|line| !line.contains(" requests: all that was seen is allowed")).collect();
+            text.lines().take_while(|line| !line.contains(" requests: all recorded requests are allowed")).collect();
         world.write("policy.cedar", &policy.join("\n"));
         std::fs::remove_dir_all(world.path("out")).unwrap();
         std::fs::remove_file(world.path("journal")).unwrap();

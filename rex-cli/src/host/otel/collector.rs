@@ -76,13 +76,13 @@ impl Collector {
         });
         let endpoint = endpoint.map(|uri| uri.to_string().trim_end_matches('/').to_owned()).ok_or_else(|| {
             let named = redact::text(&named);
-            Stop::usage(format!("`{named}` is no collector: a URL such as `http://127.0.0.1:4318` is taken"))
+            Stop::usage(format!("`{named}` is not a collector; expected a URL such as `http://127.0.0.1:4318`"))
         })?;
         let headers = variable("OTEL_EXPORTER_OTLP_HEADERS").map_or(Ok(Vec::new()), |text| headers(&text))?;
         let timeout = variable("OTEL_EXPORTER_OTLP_TIMEOUT").map_or(Ok(TIMEOUT), |text| {
             text.parse::<u32>()
                 .map(|number| Duration::from_millis(number.into()))
-                .map_err(|_| Stop::usage(format!("OTEL_EXPORTER_OTLP_TIMEOUT takes milliseconds, `{text}` came")))
+                .map_err(|_| Stop::usage(format!("OTEL_EXPORTER_OTLP_TIMEOUT: got `{text}`, expected milliseconds")))
         })?;
         Ok(Some(Self { endpoint, headers, timeout }))
     }
@@ -134,9 +134,8 @@ fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Stop> {
         Some((HeaderName::from_str(&decoded(name)?).ok()?, value))
     };
     // The message does not show them: they may be secrets.
-    let wrong = || {
-        Stop::usage("OTEL_EXPORTER_OTLP_HEADERS takes `name=value,name=value`, percent-encoded; something else came")
-    };
+    let wrong =
+        || Stop::usage("OTEL_EXPORTER_OTLP_HEADERS is invalid; expected `name=value,name=value`, percent-encoded");
     text.split(',').filter(|pair| !pair.trim().is_empty()).map(|pair| header(pair).ok_or_else(wrong)).collect()
 }
 
@@ -168,7 +167,7 @@ impl CollectorSession<'_> {
         let partial = ExportTraceServiceResponse::decode(&*answer).ok().and_then(|answer| answer.partial_success);
         match partial.filter(|partial| partial.rejected_spans > 0) {
             Some(partial) => Err(ExportFailure::Refused(format!(
-                "it left out {} of the {}: {}",
+                "it rejected {} of the {}: {}",
                 partial.rejected_spans,
                 signal.as_str(),
                 cut(&partial.error_message)
