@@ -14,7 +14,7 @@ use super::names::{FunctionNames, quoted};
 use super::parts::ScriptPart;
 use super::result_uses::ResultUses;
 use super::scan::{ScriptPlace, ScriptScan};
-use super::slips::{added_late, is_place, last_place};
+use super::slips::{added_late, empty_block, is_place, last_place, leading_zero};
 use super::{lost_values, meant};
 use crate::report::Failure;
 
@@ -157,19 +157,8 @@ impl ScriptCheck {
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
         }
-        for &place in &scan.empties {
-            let error = Error::new(Code::Script, "`{}` is an empty block, whose value is `()`");
-            self.mistake(place, error.with_help("an empty map is `#{}`"));
-        }
-        for &place in &scan.zeros {
-            let error = Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644");
-            self.mistake(
-                place,
-                error.with_help(
-                    "a mode is a text: `\"0644\"`; an octal number is `0o644`, a decimal one has no zero before it",
-                ),
-            );
-        }
+        scan.empties.iter().for_each(|&place| self.mistake(place, empty_block()));
+        scan.zeros.iter().for_each(|&place| self.mistake(place, leading_zero()));
         for &(place, sign) in &scan.reversed {
             let message = format!("`={sign}` is an assignment and a sign");
             let help = format!(

@@ -30,6 +30,15 @@ pub(super) fn last_place() -> Error {
     Error::new(Code::Script, "`index_of` is -1 where there is none, and -1 is the last one here").with_help(help)
 }
 
+pub(super) fn empty_block() -> Error {
+    Error::new(Code::Script, "`{}` is an empty block, whose value is `()`").with_help("an empty map is `#{}`")
+}
+
+pub(super) fn leading_zero() -> Error {
+    let help = "a mode is a text: `\"0644\"`; an octal number is `0o644`, a decimal one has no zero before it";
+    Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644").with_help(help)
+}
+
 /// Returns whether a call is a `+` that joins a text, at least a part of which is a literal.
 fn joins(call: &FnCallExpr) -> bool {
     call.name == "+"
