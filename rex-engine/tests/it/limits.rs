@@ -112,7 +112,7 @@ fn so_many_runs_can_be_left_behind_and_no_more() {
         fails(&engine.run("blob(1 << 40)", input(|_| true)), Code::LimitExceeded, "memory_bytes");
     }
     assert_eq!(engine.left_behind(), 16);
-    fails(&engine.run("1", input(|_| true)), Code::LimitExceeded, "16 runs of this engine were left behind");
+    fails(&engine.run("1", input(|_| true)), Code::LimitExceeded, "16 runs of this engine were abandoned");
 }
 
 #[test]

@@ -68,8 +68,8 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("try { 1 } catch (e) { if true { 1 } else { 2 } }", "value of a `catch` block is lost", ""),
         ("let a = []; print(`${a.push(1)}`);", "`push` changes a value in place and returns nothing", ""),
         ("fn contains(a, b) { true } 1 in [2];", "`x in y` would call this `contains`", "another name"),
-        ("process::run(`df`, []);", "`df` is no path", "/usr/bin/df"),
-        ("process::list(#{exe: `nginx`});", "`nginx` is no path", ""),
+        ("process::run(`df`, []);", "`df` is not a path", "/usr/bin/df"),
+        ("process::list(#{exe: `nginx`});", "`nginx` is not a path", ""),
         ("fs::chmod(`/srv/app/version.txt`, `rw-r--r--`);", "is not a mode", "octal"),
         ("process::signal(4242, `SIGFOO`);", "`SIGFOO` is not the name of a signal", "TERM"),
         ("net::get(`ftp://app.example.com/`);", "its scheme is neither", ""),
@@ -563,7 +563,7 @@ fn each_option_can_be_written() {
                 [failure.error.message.as_str()].into_iter().chain(more).collect::<Vec<_>>().join("; ")
             });
             assert!(
-                !message.contains("no option") && (message.is_empty() || message.contains("takes a")),
+                !message.contains("no option") && (message.is_empty() || message.contains("expects a")),
                 "{script}: {message}"
             );
         }
