@@ -78,12 +78,12 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("let t = args.get(`t`, ``); regex::is_match(t, `[`);", "`[` is not a pattern", ""),
         ("let t = 5; time::format(t, `YYYY`);", "`YYYY` is not a format", "%Y"),
         ("fs::find(`/srv`, #{name: `[`});", "`[` is not a glob", ""),
-        ("fs::find(`/srv`, #{kind: `dir`});", "`kind` of `fs::find` takes `file`, `directory`", ""),
-        ("fs::find(`/srv`, #{kind: `directroy`});", "takes `file`", "`directory`"),
+        ("fs::find(`/srv`, #{kind: `dir`});", "`kind` of `fs::find` expects `file`, `directory`", ""),
+        ("fs::find(`/srv`, #{kind: `directroy`});", "expects `file`", "`directory`"),
         ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "expects `sha256`, `blake3`, got `md5`", ""),
-        ("service::list(#{active: `running`});", "`active` of `service::list` takes `active`", ""),
+        ("service::list(#{active: `running`});", "`active` of `service::list` expects `active`", ""),
         ("service::status(`nginx@/x`);", "", ""),
-        ("service::wait_until(`nginx`, `running`);", "takes `active`", ""),
+        ("service::wait_until(`nginx`, `running`);", "expects `active`", ""),
     ] {
         refused_before(script, message, help);
     }
