@@ -16,6 +16,9 @@ pub(crate) struct CliArgs {
     /// When to use colors.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Ignore `rex.toml` files
+    #[arg(long, global = true)]
+    pub(crate) no_config: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -214,6 +217,9 @@ pub(crate) struct RunArgs {
     /// Script file; `-` reads standard input
     #[arg(required_unless_present = "code", conflicts_with = "code")]
     pub(crate) script: Option<PathBuf>,
+    /// The folder to read the script from, if its links are resolved already.
+    #[arg(skip)]
+    pub(crate) folder: Option<PathBuf>,
     /// Run this code instead of a file
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub(crate) code: Option<String>,

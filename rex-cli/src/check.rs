@@ -25,7 +25,7 @@ pub(crate) struct CheckArgs {
     pub(crate) entities: Option<PathBuf>,
     /// Script to compile; `-` reads standard input
     #[arg(long, value_name = "FILE")]
-    script: Option<PathBuf>,
+    pub(crate) script: Option<PathBuf>,
     /// Lint to turn off (repeatable)
     #[arg(long, value_name = "CODE", value_parser = lint)]
     allow: Vec<&'static Lint>,

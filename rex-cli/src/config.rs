@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::args::OutputFormat;
-use crate::defaults::{Origin, Setting, Settings};
+use crate::defaults::{Origin, Setting, Settings, folder_of};
 use crate::exit::{Exit, Stop};
 use crate::print;
 
@@ -21,7 +21,7 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Script whose `rex.toml` counts (default: the one of the current folder)
+    /// Script, or folder, whose `rex.toml` counts (default: the current folder)
     script: Option<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
@@ -52,7 +52,8 @@ impl SettingRow {
 /// Prints the defaults.
 pub(crate) fn config(command: &ConfigCommand) -> Result<Exit, Stop> {
     let ConfigCommand::Show(args) = command;
-    let settings = Settings::read(args.script.as_deref())?;
+    let script = args.script.as_ref().map(|path| if path.is_dir() { path.join("-") } else { path.clone() });
+    let settings = Settings::read(folder_of(script.as_deref())?.as_deref())?;
     let path = |path: &PathBuf| path.display().to_string();
     let paths = |paths: &Vec<PathBuf>| paths.iter().map(path).collect::<Vec<_>>().join(":");
     let rows = [

@@ -3,7 +3,7 @@
 //! A script cannot choose its own policy: a `rex.toml` that others could write, or replace, is refused.
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use crate::load::utf8;
 pub(crate) const FILE: &str = "rex.toml";
 /// The file of the host, for scripts that have no nearer one.
 const HOST_FILE: &str = "/etc/rex/rex.toml";
+/// Maximum size of a `rex.toml`.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The settings of a `rex.toml`. Relative paths are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
@@ -65,8 +67,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment and the nearest `rex.toml`, which is searched from the folder of the script upward, or from the current one.
-    pub(crate) fn read(script: Option<&Path>) -> Result<Self, Stop> {
+    /// Reads the environment and the nearest `rex.toml`, which is searched from this folder upward; no file without a folder.
+    pub(crate) fn read(folder: Option<&Path>) -> Result<Self, Stop> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let mut settings = Self {
             policy: from_env("REX_POLICY", variable, |value| Ok(std::env::split_paths(&value).collect()))?,
@@ -76,10 +78,23 @@ impl Settings {
             bus: from_env("REX_BUS", variable, OsString::into_string)?,
             file: None,
         };
-        if let Some(path) = nearest(script)? {
+        if let Some(path) = folder.map(nearest).transpose()?.flatten() {
             settings.add(parse(&path)?, path);
+            settings.trust()?;
         }
         Ok(settings)
+    }
+
+    /// Refuses policies and entities of a file that others could write.
+    fn trust(&self) -> Result<(), Stop> {
+        let policies = self.policy.iter().flat_map(|setting| setting.value.iter().map(|path| (path, &setting.origin)));
+        let entities = self.entities.iter().map(|setting| (&setting.value, &setting.origin));
+        for (path, origin) in policies.chain(entities) {
+            if let Origin::File(config) = origin {
+                trusted(path, &config.display().to_string())?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds what no source before has. The entities of a file belong to its policy, and are not added to another one.
@@ -118,48 +133,61 @@ fn from_env<T>(
     Ok(Some(Setting { value, origin: Origin::Variable(name) }))
 }
 
-/// Returns the nearest `rex.toml`, or that of the host.
-fn nearest(script: Option<&Path>) -> Result<Option<PathBuf>, Stop> {
-    let folder = match script.and_then(Path::parent) {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
-    // A folder that is not there is an error of the script's own.
-    let Ok(folder) = std::fs::canonicalize(folder) else { return Ok(None) };
+/// Returns the nearest `rex.toml`, or that of the host. `folder` is canonical.
+fn nearest(folder: &Path) -> Result<Option<PathBuf>, Stop> {
+    let unreadable = |path: &Path, error| Stop::usage(format!("`{}` cannot be read: {error}", path.display()));
     for folder in folder.ancestors() {
         let path = folder.join(FILE);
         match std::fs::symlink_metadata(&path) {
             Ok(_) => return Ok(Some(path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Stop::usage(format!("`{}` cannot be read: {error}", path.display()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(unreadable(&path, error)),
         }
     }
     Ok(Some(PathBuf::from(HOST_FILE)).filter(|path| path.exists()))
+}
+
+/// Returns the folder of a script, with all links resolved; the current one without a script.
+pub(crate) fn folder_of(script: Option<&Path>) -> Result<Option<PathBuf>, Stop> {
+    let folder = match script.map(|script| script.parent().unwrap_or(script)) {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match std::fs::canonicalize(folder) {
+        Ok(folder) => Ok(Some(folder)),
+        // The script is not there either, which is reported later.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Stop::usage(format!("`{}` cannot be read: {error}", folder.display()))),
+    }
+}
+
+/// Refuses a path with a link of another user, who could make it lead to a folder with another policy.
+fn own_links(script: &Path) -> Result<(), Stop> {
+    for path in script.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        let link = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_symlink);
+        if let Some(about) = link.filter(|about| !is_own(about)) {
+            let message =
+                format!("`{}` is a link of the user {}, who chooses where it leads", path.display(), about.uid());
+            return Err(Stop::usage(message).with_help("name the script by its own path, without that link"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a `rex.toml`, unless others than its user and root could have written it.
 fn parse(path: &Path) -> Result<ConfigFile, Stop> {
     let name = path.display().to_string();
     let unreadable = |error: std::io::Error| Stop::usage(format!("`{name}` cannot be read: {error}"));
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let about_file = std::fs::symlink_metadata(path).map_err(unreadable)?;
-    let opened = file.metadata().map_err(unreadable)?;
-    let about_folder = std::fs::metadata(folder).map_err(unreadable)?;
-    if !about_file.is_file() || (about_file.dev(), about_file.ino()) != (opened.dev(), opened.ino()) {
+    let about = std::fs::symlink_metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
         return Err(Stop::usage(format!("`{name}` is not a regular file")).with_help("a link is not followed"));
     }
-    for (what, about, sticky) in [(&*name, &opened, 0), (&*folder.display().to_string(), &about_folder, 0o1000)] {
-        if let Some(why) = foreign(about, sticky) {
-            let help = "who can write `rex.toml` can choose the policy: it and its folder must belong to you or root, and be writable by \
-                        nobody else (`chmod go-w`)";
-            return Err(Stop::usage(format!("`{name}` is refused: `{what}` {why}")).with_help(help));
-        }
+    trusted(path, &name)?;
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let text = utf8(&name, file.take(MAX_BYTES + 1))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(Stop::usage(format!("`{name}` is larger than {MAX_BYTES} bytes")));
     }
-    let mut text = String::new();
-    let limit = 1 << 20;
-    text.push_str(&utf8(&name, file.take(limit))?);
     toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
         Stop::usage(format!("`{name}`, line {line}: {}", error.message().trim_end()))
@@ -167,20 +195,64 @@ fn parse(path: &Path) -> Result<ConfigFile, Stop> {
     })
 }
 
-/// Returns why somebody other than this user and root could write a file, or the entries of a folder. With the sticky bit, nobody can
-/// replace the files of others in a folder.
-fn foreign(about: &std::fs::Metadata, sticky: u32) -> Option<String> {
-    let me = nix::unistd::geteuid().as_raw();
-    if about.uid() != 0 && about.uid() != me {
-        return Some(format!("belongs to the user {}", about.uid()));
+/// Refuses a file, or a folder with all in it, that somebody other than this user and root could write or replace.
+///
+/// `config` is the `rex.toml` that is or names it.
+fn trusted(path: &Path, config: &str) -> Result<(), Stop> {
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
+        Stop::usage(format!("`{}`, which `{config}` names, cannot be read: {error}", path.display()))
+    };
+    let whole = std::fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+    let mut open = vec![whole.clone()];
+    while let Some(path) = open.pop() {
+        let about = std::fs::symlink_metadata(&path).map_err(|error| unreadable(&path, &error))?;
+        refuse(&path, &about, false, config)?;
+        if about.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
+                open.push(entry.map_err(|error| unreadable(&path, &error))?.path());
+            }
+        }
     }
+    trusted_folders(&whole, config)
+}
+
+/// Refuses a path whose folders others could write, and so replace what is in them.
+pub(crate) fn trusted_folders(path: &Path, config: &str) -> Result<(), Stop> {
+    for (distance, folder) in path.ancestors().skip(1).enumerate() {
+        let about = std::fs::metadata(folder);
+        let about = about.map_err(|error| Stop::usage(format!("`{}` cannot be read: {error}", folder.display())))?;
+        // With the sticky bit, nobody can replace the files of others; but anybody can add files, so not in the nearest folder.
+        refuse(folder, &about, distance > 0, config)?;
+    }
+    Ok(())
+}
+
+fn is_own(about: &std::fs::Metadata) -> bool {
+    about.uid() == 0 || about.uid() == nix::unistd::geteuid().as_raw()
+}
+
+fn refuse(path: &Path, about: &std::fs::Metadata, may_be_sticky: bool, config: &str) -> Result<(), Stop> {
     let mode = about.mode();
-    (mode & 0o022 != 0 && mode & sticky == 0).then(|| format!("can be written by others (mode {:04o})", mode & 0o7777))
+    let is_writable = mode & 0o022 != 0 && !about.is_symlink() && !(may_be_sticky && mode & 0o1000 != 0);
+    let why = if !is_own(about) {
+        format!("belongs to the user {}", about.uid())
+    } else if is_writable {
+        format!("can be written by others (mode {:04o})", mode & 0o7777)
+    } else {
+        return Ok(());
+    };
+    let message = format!("`{config}` is refused: `{}` {why}", path.display());
+    Err(Stop::usage(message).with_help(
+        "who can write `rex.toml`, what it names, or a folder of these can choose the policy: they must belong to you or root, and be \
+         writable by nobody else (`chmod go-w`); `--no-config` ignores the file",
+    ))
 }
 
 /// The options of a command that have defaults.
 struct Wanted<'a> {
     script: Option<PathBuf>,
+    /// The folder to read the script from: as it was when its `rex.toml` was searched.
+    folder: Option<&'a mut Option<PathBuf>>,
     policies: &'a mut Vec<PathBuf>,
     entities: &'a mut Option<PathBuf>,
     principal: Option<&'a mut Option<String>>,
@@ -190,7 +262,7 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn policy(policies: &'a mut Vec<PathBuf>, entities: &'a mut Option<PathBuf>) -> Self {
-        Self { script: None, policies, entities, principal: None, journal: None, bus: None }
+        Self { script: None, folder: None, policies, entities, principal: None, journal: None, bus: None }
     }
 
     fn of(command: &'a mut Command) -> Option<Self> {
@@ -202,7 +274,8 @@ impl<'a> Wanted<'a> {
                 return Some(Self { principal: Some(&mut args.principal), ..Self::policy(policies, entities) });
             }
             Command::Policy(PolicyCommand::Check(args)) | Command::Check(args) => {
-                return Some(Self::policy(&mut args.policies, &mut args.entities));
+                let script = args.script.clone().filter(|path| path != Path::new("-"));
+                return Some(Self { script, ..Self::policy(&mut args.policies, &mut args.entities) });
             }
             other => {
                 let policy = match other {
@@ -215,9 +288,9 @@ impl<'a> Wanted<'a> {
                 return Some(Self::policy(&mut policy.policies, &mut policy.entities));
             }
         };
-        let script = run.script.clone().filter(|path| run.code.is_none() && path != Path::new("-"));
         Some(Self {
-            script,
+            script: run.script.clone().filter(|path| path != Path::new("-")),
+            folder: Some(&mut run.folder),
             policies: &mut run.policy.policies,
             entities: &mut run.policy.entities,
             principal: Some(&mut run.principal),
@@ -228,13 +301,20 @@ impl<'a> Wanted<'a> {
 }
 
 /// Fills in the options that the command line lacks.
-pub(crate) fn fill(command: &mut Command) -> Result<(), Stop> {
+pub(crate) fn fill(command: &mut Command, no_config: bool) -> Result<(), Stop> {
     let Some(wanted) = Wanted::of(command) else { return Ok(()) };
     let has_policy = !wanted.policies.is_empty();
-    if has_policy && wanted.principal.is_none() {
-        return Ok(());
+    let has = |option: &Option<&mut Option<String>>| option.as_ref().is_none_or(|option| option.is_some());
+    let has_journal = wanted.journal.as_ref().is_none_or(|option| option.is_some());
+    let lacks = !has_policy || !has(&wanted.principal) || !has(&wanted.bus) || !has_journal;
+    let folder = if no_config || !lacks { None } else { folder_of(wanted.script.as_deref())? };
+    if let (Some(option), Some(_)) = (wanted.folder, &wanted.script) {
+        option.clone_from(&folder);
     }
-    let settings = Settings::read(wanted.script.as_deref())?;
+    let settings = Settings::read(folder.as_deref())?;
+    if let (Some(_), Some(script)) = (&settings.file, &wanted.script) {
+        own_links(script)?;
+    }
     let belongs = |setting: &Setting<PathBuf>| !has_policy || matches!(setting.origin, Origin::Variable(_));
     or_else(wanted.entities, settings.entities.filter(belongs));
     if !has_policy {

@@ -86,7 +86,14 @@ pub(crate) fn hint(error: &clap::Error) -> Option<String> {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
             let is_script = Path::new(name).extension() == Some(OsStr::new("rhai")) || Path::new(name).is_file();
-            if is_script { Some(format!("`rex run {name}` runs a script")) } else { of(COMMANDS, name) }
+            match () {
+                () if is_policy(name) => Some(format!("`rex policy check {name}` checks a policy")),
+                () if is_script => Some(format!("`rex run {name}` runs a script")),
+                () => of(COMMANDS, name),
+            }
+        }
+        ErrorKind::InvalidValue if text(ContextKind::InvalidArg).is_some_and(|arg| arg.contains("TEMPLATE")) => {
+            Some("the job comes before the folder: `rex init triage FOLDER`".to_owned())
         }
         _ => None,
     }

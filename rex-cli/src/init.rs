@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rex_core::AbsPath;
 
-use crate::defaults::FILE;
+use crate::defaults::{FILE, trusted_folders};
 use crate::exit::{Exit, Stop};
 use crate::print;
 
@@ -74,6 +74,7 @@ const UNITS: [&str; 6] =
 /// Writes the files of a template to a folder. Overwrites nothing: if one of them is there, none is written.
 pub(crate) fn init(args: &InitArgs) -> Result<Exit, Stop> {
     let failed = |what: &Path, error: std::io::Error| Stop::usage(format!("`{}`: {error}", what.display()));
+    plain(&std::path::absolute(&args.dir).map_err(|error| failed(&args.dir, error))?)?;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o755);
     builder.create(&args.dir).map_err(|error| failed(&args.dir, error))?;
@@ -82,13 +83,21 @@ pub(crate) fn init(args: &InitArgs) -> Result<Exit, Stop> {
     let unit = unit();
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     for (name, text) in args.template.files() {
-        files.push((folder.join(name), text.replace("@DIR@", &dir).replace("@UNIT@", unit)));
+        files.push((folder.join(name), text.replace("@UNIT@", unit).replace("@DIR@", &dir)));
     }
     files.push((folder.join(FILE), config(args.template)));
     files.push((folder.join("README.md"), readme(args.template, &dir)));
+    // Runs would refuse a `rex.toml` in such a folder.
+    trusted_folders(&folder.join(FILE), &folder.join(FILE).display().to_string())?;
     if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
         return Err(Stop::usage(format!("`{}` is there already, and nothing was written", path.display()))
             .with_help("name another folder: `rex init triage NEW_FOLDER`"));
+    }
+    let is_folder = |about: std::fs::Metadata| about.is_dir();
+    let parents = || files.iter().filter_map(|(path, _)| path.parent());
+    if let Some(parent) = parents().find(|parent| parent.symlink_metadata().is_ok_and(|about| !is_folder(about))) {
+        return Err(Stop::usage(format!("`{}` is not a folder, and nothing was written", parent.display()))
+            .with_help("a link is not followed; name another folder: `rex init triage NEW_FOLDER`"));
     }
     let mut report = format!("wrote to `{dir}`:\n");
     for (path, text) in &files {
@@ -108,7 +117,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<Exit, Stop> {
     report += "next:\n  rex policy check && rex policy test .   check and test the policy\n  rex run script.rhai                     \
                run the script; one of its operations is denied\n";
     if folder != std::env::current_dir().unwrap_or_default() {
-        report = report.replacen("next:\n", &format!("next:\n  cd {dir}\n"), 1);
+        report = report.replacen("next:\n", &format!("next:\n  cd '{dir}'\n"), 1);
     }
     print(&report).map(|()| Exit::Success)
 }

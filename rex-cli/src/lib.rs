@@ -81,8 +81,8 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> Ex
 }
 
 fn dispatch(args: CliArgs, decide: Decide) -> Exit {
-    let CliArgs { color, mut command } = args;
-    let filled = defaults::fill(&mut command);
+    let CliArgs { color, no_config, mut command } = args;
+    let filled = defaults::fill(&mut command, no_config);
     let result = filled.and_then(|()| perform(command, color, decide));
     result.unwrap_or_else(|stop| {
         draw::message(color, &stop.message, stop.help.as_deref());

@@ -18,6 +18,11 @@ const MARK: char = '\u{feff}';
 
 /// Reads a script. Its name is for messages.
 pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<SourceText, Stop> {
+    script_in(None, path, code)
+}
+
+/// Reads a script from a folder, if that is known; else from its path.
+pub(crate) fn script_in(folder: Option<&Path>, path: Option<&Path>, code: Option<&str>) -> Result<SourceText, Stop> {
     match (code, path) {
         (Some(code), _) => Ok(SourceText { name: "-e".to_owned(), text: code.to_owned() }),
         (None, Some(path)) if path == Path::new("-") => {
@@ -25,7 +30,10 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<SourceTe
             Ok(SourceText { name: "standard input".to_owned(), text })
         }
         // The byte order mark stays: the hash of a script is that of its whole file.
-        (None, Some(path)) => read(path),
+        (None, Some(path)) => {
+            let there = folder.and_then(|folder| Some(folder.join(path.file_name()?)));
+            read_as(&path.display().to_string(), there.as_deref().unwrap_or(path))
+        }
         (None, None) => Err(Stop::usage("no script was given")),
     }
 }
@@ -46,9 +54,12 @@ pub(crate) fn file(path: &Path) -> Result<SourceText, Stop> {
 }
 
 fn read(path: &Path) -> Result<SourceText, Stop> {
-    let name = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
-    Ok(SourceText { text: utf8(&name, file)?, name })
+    read_as(&path.display().to_string(), path)
+}
+
+fn read_as(name: &str, path: &Path) -> Result<SourceText, Stop> {
+    let file = std::fs::File::open(path).map_err(|error| unreadable(name, &error))?;
+    Ok(SourceText { text: utf8(name, file)?, name: name.to_owned() })
 }
 
 pub(crate) fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {

@@ -142,7 +142,7 @@ impl<'a> RunStart<'a> {
             return Err(Stop::usage(format!("`{option}` needs a journal, but none is set"))
                 .with_help("set one with `--journal FILE`, REX_JOURNAL, or `journal = \"..\"` in a `rex.toml`"));
         }
-        let script = load::script(args.script.as_deref(), args.code.as_deref())?;
+        let script = load::script_in(args.folder.as_deref(), args.script.as_deref(), args.code.as_deref())?;
         let subject = Subject {
             principal: inputs::principal(args.principal.as_deref())?,
             script: rex_engine::script_sha256(&script.text),

@@ -108,10 +108,35 @@ fn a_file_that_others_can_write_is_refused() {
     mode(&file, 0o644);
     mode(dir.path(), 0o777);
     assert!(run().contains("can be written by others (mode 0777)"));
-    // Nobody can replace the files of others there.
+    // Anybody can add files there.
     mode(dir.path(), 0o1777);
-    assert_eq!(succeeds(dir.path(), &[], &["run", "-e", "1"]), "1\n");
+    assert!(run().contains("can be written by others (mode 1777)"));
     mode(dir.path(), 0o755);
+    // So it is with what the file names, and with the folders above.
+    let policy = dir.path().join("all.cedar");
+    mode(&policy, 0o646);
+    assert!(run().contains("all.cedar` can be written by others (mode 0646)"));
+    mode(&policy, 0o644);
+    assert_eq!(succeeds(dir.path(), &[], &["run", "-e", "1"]), "1\n");
+    fs::create_dir_all(dir.path().join("deep/policies")).unwrap();
+    fs::write(dir.path().join("deep/rex.toml"), "policy = \"policies\"\n").unwrap();
+    fs::copy(&policy, dir.path().join("deep/policies/p.cedar")).unwrap();
+    let deep = dir.path().join("deep");
+    let run_deep = || rex(&deep, &[], &["run", "-e", "1"]);
+    for (folder, open) in [("deep/policies", 0o777), ("", 0o777), ("deep/policies", 0o1777)] {
+        let folder = dir.path().join(folder);
+        mode(&folder, open);
+        let output = run_deep();
+        assert_eq!(output.status.code(), Some(2), "{}", folder.display());
+        assert!(text(&output.stderr).contains("can be written by others"), "{}", text(&output.stderr));
+        mode(&folder, 0o755);
+    }
+    assert!(run_deep().status.success());
+    // Whoever names a policy can do without the file.
+    mode(&file, 0o666);
+    let args = ["run", "-e", "1", "-p", "all.cedar", "--no-config"];
+    assert_eq!(succeeds(dir.path(), &[], &args), "1\n");
+    mode(&file, 0o644);
     fs::rename(&file, dir.path().join("other.toml")).unwrap();
     std::os::unix::fs::symlink("other.toml", &file).unwrap();
     assert!(run().contains("is not a regular file"));
@@ -120,7 +145,22 @@ fn a_file_that_others_can_write_is_refused() {
     mode(&file, 0o644);
     let refused = run();
     assert!(refused.contains("line 2") && refused.contains("princpal") && refused.contains("`principal`"), "{refused}");
+    // A pipe is not waited for.
+    fs::remove_file(&file).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert!(run().contains("is not a regular file"));
+    fs::remove_file(&file).unwrap();
     if nix::unistd::geteuid().is_root() {
+        // A link of another user could lead to a folder with a wider policy.
+        fs::write(&file, "policy = \"all.cedar\"\n").unwrap();
+        mode(&file, 0o644);
+        fs::write(dir.path().join("s.rhai"), "1").unwrap();
+        fs::create_dir(dir.path().join("theirs")).unwrap();
+        let link = dir.path().join("theirs/here");
+        std::os::unix::fs::symlink("..", &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+        let refused = is_refused(dir.path(), &[], &["run", "theirs/here/s.rhai"]);
+        assert!(refused.contains("is a link of the user 65534"), "{refused}");
         fs::write(&file, "policy = \"all.cedar\"\n").unwrap();
         nix::unistd::chown(&file, Some(65534.into()), None).unwrap();
         assert!(run().contains("belongs to the user 65534"));
@@ -155,8 +195,15 @@ fn each_template_passes_its_checks_and_shows_a_denial() {
         let refused = is_refused(dir.path(), &[], &["init", template, template]);
         assert!(refused.contains("is there already, and nothing was written"), "{refused}");
     }
+    let there = dir.path().join("linked");
+    fs::create_dir(&there).unwrap();
+    std::os::unix::fs::symlink("/", there.join("logs")).unwrap();
+    let refused = is_refused(dir.path(), &[], &["init", "triage", "linked"]);
+    assert!(refused.contains("logs` is not a folder, and nothing was written"), "{refused}");
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 1);
     let odd = is_refused(dir.path(), &[], &["init", "empty", "with\"quote"]);
     assert!(odd.contains("characters that a policy would have to escape"), "{odd}");
+    assert!(!dir.path().join("with\"quote").exists());
 }
 
 #[test]

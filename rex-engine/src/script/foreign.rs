@@ -32,6 +32,7 @@ const WORDS: &[(&str, &str)] = &[
     ("esac", "`switch x { 1 => \"one\", _ => \"other\" }`"),
     ("eval", "a script cannot run a text as code"),
     ("except", "`try { .. } catch (e) { print(e.message); }`"),
+    ("export", "the arguments of the script are fields of `args`: `args.name`; `let x = 1;` makes a variable"),
     ("f", "a text with values is in backticks: `` `text ${x}` ``"),
     ("fetch", "`net::get(url).body` is what a server answers"),
     ("fi", "a block is in braces: `if x { .. }`"),
@@ -130,8 +131,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("tail", "`fs::tail(path, #{lines: 10})`"),
     ("tar", "`fs::tar_create(path, dir)`, `fs::tar_extract(path, dir)`"),
     ("top", "`process::top()`"),
-    ("touch", "`fs::write(path, \"\")`"),
-    ("uname", "`sys::os_release()`"),
+    ("touch", "`fs::touch(path)`"),
+    ("uname", "`sys::uname()`"),
     ("uptime", "`sys::boot_time()`"),
     ("wc", "`fs::count(path).lines`"),
     ("wget", "`net::get(url).body`"),
@@ -158,7 +159,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ),
     ("path", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
     ("pathlib", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
-    ("re", "`regex::is_match(pattern, text)`, `regex::find_all(pattern, text)`; `rex ops regex` lists more"),
+    ("re", "`regex::is_match(text, pattern)`, `regex::find_all(text, pattern)`; `rex ops regex` lists more"),
     ("requests", "`net::get(url).body`, `net::post(url, body)`; `rex ops net` lists more"),
     ("shutil", "`fs::copy(path, path)`, `fs::rename(path, path)`, `fs::remove_all(path)`"),
     ("std", "operations are called by their full names, such as `fs::read(path)`; `rex ops` lists them"),
@@ -247,6 +248,8 @@ fn placed(word: &str, before: &str, rest: &str) -> Option<&'static str> {
         "`==` compares, `=` sets a variable"
     } else if before.trim_end().ends_with('[') && after.starts_with("for ") {
         "a list is made by `list.map(|x| ..)` and `list.filter(|x| ..)`"
+    } else if before.trim_end().ends_with(['(', ',']) && before.contains('(') && (is_set || after.starts_with(':')) {
+        "arguments have no names; options are a map, the last argument: `fs::lines(path, #{max: 10})`"
     } else if before.contains("[ -") {
         "`fs::exists(path)` asks whether a file is there, `fs::stat(path)` what it is; a condition has no brackets"
     } else if before.trim_end().ends_with("function(") {
@@ -360,7 +363,15 @@ fn is_in_function(text: &str, position: Position) -> bool {
 /// Returns advice for a sign that is not expected at its place.
 fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
     let start = before.trim_start();
-    let advice = if message.contains("not an object map") {
+    let advice = if message.starts_with("expecting 'in'") && rest.starts_with(',') {
+        "`for (x, index) in list { .. }`"
+    } else if rest.starts_with("let ") && before.trim_end().ends_with(|c: char| c.is_alphabetic()) {
+        "a condition is a value: `let x = ..; if x != () { .. }`"
+    } else if rest.starts_with("...") && before.trim_end().ends_with(['[', '{', '(', ',']) {
+        "lists are joined by `a + b`, maps too"
+    } else if message.contains("terminate this statement") && rest.starts_with(',') {
+        "one `let` for each variable: `let x = 1; let y = 2;`"
+    } else if message.contains("not an object map") {
         "`for key in m.keys() { let value = m[key]; .. }` goes over a map"
     } else if message.contains("for a matching (") {
         "a bracket is not closed"

@@ -598,3 +598,12 @@ fn each_field_that_an_operation_returns_can_be_read() {
     }
     assert!(tried > 300, "{tried}");
 }
+
+#[test]
+fn a_carriage_return_in_a_line_hides_nothing() {
+    for script in ["// a comment\rfs::write(`/a`, ``);", "1\r2"] {
+        let failure = run(script).outcome.unwrap_err();
+        assert!(failure.error.message.contains("carriage return"), "{script:?}: {}", failure.error.message);
+    }
+    returns("let x = 1;\r\nx", 1);
+}
