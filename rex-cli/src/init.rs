@@ -165,7 +165,8 @@ fn readme(template: Template, dir: &str) -> String {
          rex plan script.rhai      # what would the script do?\n\
          rex run script.rhai       # run it\n\
          ```\n\n\
-         A denial prints the smallest permit that would allow the request. `rex policy ask` explains any decision, and\n\
+         A denial that ends a script prints the smallest permit that would allow the request; of one that the script catches, it is\n\
+         `error.help`. `rex policy ask` explains any decision, and\n\
          `rex policy risks` lists bad outcomes that the policy lets through.\n"
     )
 }

@@ -186,7 +186,11 @@ fn advice(signature: &str, names: &FunctionNames) -> Option<String> {
         return Some(help.to_owned());
     }
     match name.rsplit_once("::") {
-        Some((namespace, function)) => names.calls(namespace, function).or_else(|| names.within(namespace, function)),
+        Some((namespace, function)) => {
+            let whole = kinds.contains("f64").then_some("; `x.to_int()` makes an int of a float").unwrap_or_default();
+            let calls = names.calls(namespace, function).map(|calls| calls + whole);
+            calls.or_else(|| names.within(namespace, function))
+        }
         None if names.plain(name).is_some() => {
             Some(habits::advice(name).unwrap_or("`type_of(x)` tells what a value is").to_owned())
         }

@@ -14,7 +14,7 @@ use super::names::{FunctionNames, quoted};
 use super::parts::ScriptPart;
 use super::result_uses::ResultUses;
 use super::scan::{ScriptPlace, ScriptScan};
-use super::slips::{added_late, empty_block, is_place, last_place, leading_zero};
+use super::slips::{added_late, empty_block, is_place, last_place, leading_zero, open_comment, triple_quotes};
 use super::{lost_values, meant};
 use crate::report::Failure;
 
@@ -157,6 +157,8 @@ impl ScriptCheck {
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
         }
+        scan.open_comment.iter().for_each(|&place| self.mistake(place, open_comment()));
+        scan.triples.iter().for_each(|&place| self.mistake(place, triple_quotes()));
         scan.empties.iter().for_each(|&place| self.mistake(place, empty_block()));
         scan.zeros.iter().for_each(|&place| self.mistake(place, leading_zero()));
         for &(place, sign) in &scan.reversed {

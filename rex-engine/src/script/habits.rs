@@ -22,6 +22,7 @@ const HABITS: &[(&str, &str)] = &[
     ("exec", "`process::run(path, list)` starts a program, without a shell"),
     ("exit", "`return` ends a script or a function, `throw \"text\"` fails it"),
     ("extend", "`list.append(other)`"),
+    ("extract", "of a list: `list.extract(start, length)`; of a text: `text.sub_string(start, length)`"),
     ("first", "`list[0]`; `list.get(0)` is `()` where there is none"),
     ("flat_map", "`let all = []; for x in list { all += ..; }`"),
     ("flatten", "`let all = []; for x in list { all += ..; }`"),

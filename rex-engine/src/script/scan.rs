@@ -26,6 +26,10 @@ pub(crate) struct ScriptScan {
     pub(crate) reversed: Vec<(ScriptPlace, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<ScriptPlace>,
+    /// The start of a block comment that does not end.
+    pub(crate) open_comment: Option<ScriptPlace>,
+    /// Each text that begins with three quotes: in other languages, one of several lines.
+    pub(crate) triples: Vec<ScriptPlace>,
     /// Each `{}` where a value is expected: an empty block, whose value is `()`.
     pub(crate) empties: Vec<ScriptPlace>,
     /// Each number with a zero before it: `0644`.
@@ -221,7 +225,7 @@ impl Scanner<'_> {
                     continue;
                 }
                 '/' if self.eat('*') => {
-                    self.block_comment();
+                    self.block_comment(place);
                     continue;
                 }
                 '#' if self.chars.peek() == Some(&'{') => {
@@ -393,6 +397,10 @@ impl Scanner<'_> {
 
     fn quoted(&mut self, start: ScriptPlace) {
         let mut text = String::new();
+        let mut rest = self.chars.clone();
+        if (rest.next(), rest.next()) == (Some('"'), Some('"')) {
+            self.found.triples.push(start);
+        }
         loop {
             let place = self.place;
             match self.next() {
@@ -488,7 +496,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn block_comment(&mut self) {
+    fn block_comment(&mut self, start: ScriptPlace) {
         let mut depth = 1;
         while let Some(char) = self.next() {
             match char {
@@ -500,6 +508,7 @@ impl Scanner<'_> {
                 return;
             }
         }
+        self.found.open_comment = Some(start);
     }
 }
 

@@ -34,6 +34,16 @@ pub(super) fn empty_block() -> Error {
     Error::new(Code::Script, "`{}` is an empty block, whose value is `()`").with_help("an empty map is `#{}`")
 }
 
+pub(super) fn open_comment() -> Error {
+    Error::new(Code::Script, "this comment does not end, so the rest of the script is part of it")
+        .with_help("a block comment ends with `*/`; one inside of it needs its own end")
+}
+
+pub(super) fn triple_quotes() -> Error {
+    Error::new(Code::Script, "`\"\"` in a text is a quote, so this text begins with one")
+        .with_help("a text of several lines is in backticks: `` `text` ``; a quote in a text is `\\\"`")
+}
+
 pub(super) fn leading_zero() -> Error {
     let help = "a mode is a text: `\"0644\"`; an octal number is `0o644`, a decimal one has no zero before it";
     Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644").with_help(help)

@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         needs: &[net::Delete::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
         returns: ReturnSpec { kind: "map", doc: ANSWER },
-        doc: "Has a URL stand for nothing any more.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        doc: "Sends a DELETE request: deletes what is at a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: CallExample {
             args: r#"["http://app.example.com/notes"]"#,

@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         needs: &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
         returns: ReturnSpec { kind: "map", doc: ANSWER },
-        doc: "Fetches what a URL stands for.\nThe host is looked up (`net::resolve`) and connected to (`net::connect`), and both are asked for. Each redirect is a URL of its own, and \
+        doc: "Sends a GET request: fetches what is at a URL.\nThe host is looked up (`net::resolve`) and connected to (`net::connect`), and both are asked for. Each redirect is a URL of its own, and \
      all is asked for again; to another host, port or scheme no header goes along but `accept`, `accept-language`, `content-language`, `content-type` and \
      `user-agent`. Only POST becomes GET by a redirect (301, 302, 303); PUT and DELETE return the redirect as their answer, and 307 and 308 keep the method \
      and the body. With `address` or a `Host`, a redirect to another host is the answer, too. No proxy is used. A body that is compressed by gzip or deflate \

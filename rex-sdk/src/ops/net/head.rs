@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         needs: &[net::Head::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
         params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT],
         returns: ReturnSpec { kind: "map", doc: ANSWER },
-        doc: "Asks about what a URL stands for.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        doc: "Sends a HEAD request: fetches the headers of what is at a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: CallExample {
             args: r#"["http://app.example.com/health"]"#,

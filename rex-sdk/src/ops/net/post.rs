@@ -27,7 +27,7 @@ pub static OP: Op = Op {
             AS_JSON,
         ],
         returns: ReturnSpec { kind: "map", doc: ANSWER },
-        doc: "Sends something to a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        doc: "Sends a POST request.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: CallExample {
             args: r#"["http://app.example.com/notes", "restarted"]"#,

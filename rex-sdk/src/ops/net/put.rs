@@ -27,7 +27,7 @@ pub static OP: Op = Op {
             AS_JSON,
         ],
         returns: ReturnSpec { kind: "map", doc: ANSWER },
-        doc: "Has a URL stand for what is sent.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        doc: "Sends a PUT request: replaces what is at a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: CallExample {
             args: r#"["http://app.example.com/notes", "restarted"]"#,

@@ -37,7 +37,7 @@ pub static OP: Op = Op {
             doc: "Without `type`, the addresses as text, in the order in which they are tried. With it, of maps: `name`, `ttl` (seconds), and what the record says: \
                   `address`; `name`; `preference`, `exchange`; `priority`, `weight`, `port`, `target`; `text`; `critical`, `tag`, `value`.",
         },
-        doc: "Looks up what a name stands for.\nWithout `type`, as all programs of this machine do, `/etc/hosts` included. With it, by asking the name servers of \
+        doc: "Looks up the addresses of a name.\nWithout `type`, as all programs of this machine do, `/etc/hosts` included. With it, by asking the name servers of \
               `/etc/resolv.conf`; the name is taken as it is, no domain is added. No record of that type is an empty list.",
         errors: &[Code::NotFound, Code::Io, Code::Unsupported],
         example: CallExample { args: r#"["app.example.com"]"#, returns: r#"["93.184.215.14"]"# },
