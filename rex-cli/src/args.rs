@@ -306,7 +306,7 @@ pub(crate) enum OutputFormat {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
-    /// When the operating system writes its buffers
+    /// Leave it to the operating system
     None,
     /// Within 1 second, and before a run is reported
     Batch,

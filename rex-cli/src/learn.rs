@@ -61,7 +61,7 @@ pub(crate) struct LearnArgs {
     /// Journal that `rex run --journal` wrote; Rex reads it twice
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
-    /// How far to generalize the recorded resources
+    /// Places to permit besides the recorded resources
     #[arg(long, value_enum, default_value_t = Generalize::Siblings)]
     breadth: Generalize,
     /// Also permit what was denied
