@@ -292,12 +292,10 @@ impl EngineParts {
         }
         // Some editors write a byte order mark first. It counts for the script's hash, but is not part of its code.
         let script = script.strip_prefix('\u{feff}').unwrap_or(script);
-        if let Some(at) =
-            script.match_indices('\r').find(|(at, _)| !script[*at..].starts_with("\r\n")).map(|(at, _)| at)
-        {
-            let line = script[..at].matches('\n').count() + 1;
+        let lines = script.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        if let Some((number, _)) = (1..).zip(lines).find(|(_, line)| line.contains('\r')) {
             let message =
-                format!("line {line} has a carriage return in its middle, which hides the rest of it from readers");
+                format!("line {number} has a carriage return in its middle, which hides the rest of it from readers");
             return Err(Failure::new(Error::new(Code::Script, message).with_help("lines end with `\\n` or `\\r\\n`")));
         }
         // `#!/usr/bin/env -S rex run` is for the shell. As a comment, it leaves all places as they are.

@@ -187,7 +187,7 @@ fn advice(signature: &str, names: &FunctionNames) -> Option<String> {
     }
     match name.rsplit_once("::") {
         Some((namespace, function)) => {
-            let whole = kinds.contains("f64").then_some("; `x.to_int()` makes an int of a float").unwrap_or_default();
+            let whole = if kinds.contains("f64") { "; `x.to_int()` makes an int of a float" } else { "" };
             let calls = names.calls(namespace, function).map(|calls| calls + whole);
             calls.or_else(|| names.within(namespace, function))
         }

@@ -208,6 +208,179 @@ const SIGNS: &[(&str, &str)] = &[
     ("as ", "there are no casts: `x.to_int()`, `x.to_float()`, `x.to_string()`"),
 ];
 
+/// The shape of a parse error: a part of its message, the end of the text before its place, and the start of the text there. An empty text
+/// fits any.
+struct ErrorShape {
+    message: &'static str,
+    before: &'static str,
+    rest: &'static str,
+    advice: &'static str,
+}
+
+/// Shapes of errors; the first that fits counts.
+const SHAPES: &[ErrorShape] = &[
+    ErrorShape { message: "expecting 'in'", before: "", rest: ",", advice: "`for (x, index) in list { .. }`" },
+    ErrorShape {
+        message: "expecting 'in'",
+        before: "",
+        rest: "=",
+        advice: "`for i in 0..3 { .. }` counts from 0 to 2",
+    },
+    ErrorShape { message: "", before: "[", rest: "...", advice: "lists are joined by `a + b`, maps too" },
+    ErrorShape { message: "", before: "{", rest: "...", advice: "lists are joined by `a + b`, maps too" },
+    ErrorShape { message: "", before: "(", rest: "...", advice: "lists are joined by `a + b`, maps too" },
+    ErrorShape { message: "", before: ",", rest: "...", advice: "lists are joined by `a + b`, maps too" },
+    ErrorShape {
+        message: "terminate this statement",
+        before: "",
+        rest: ",",
+        advice: "one `let` for each variable: `let x = 1; let y = 2;`",
+    },
+    ErrorShape {
+        message: "not an object map",
+        before: "",
+        rest: "",
+        advice: "`for key in m.keys() { let value = m[key]; .. }` goes over a map",
+    },
+    ErrorShape { message: "for a matching (", before: "", rest: "", advice: "a bracket is not closed" },
+    ErrorShape { message: "unexpected '>'", before: "<", rest: "", advice: "it is written `a != b`" },
+    ErrorShape { message: "unexpected ';'", before: "", rest: "", advice: "a value is missing before it" },
+    ErrorShape {
+        message: "switch case",
+        before: "",
+        rest: "",
+        advice: "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`",
+    },
+    ErrorShape {
+        message: "expecting literal",
+        before: "",
+        rest: "case",
+        advice: "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`",
+    },
+    ErrorShape {
+        message: "expecting literal",
+        before: "{",
+        rest: "",
+        advice: "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`",
+    },
+    ErrorShape { message: "name of a property", before: "", rest: ",", advice: "a comma is too many" },
+    ErrorShape { message: "name of a property", before: "", rest: "\"", advice: "texts are joined by `+`: `a + b`" },
+    ErrorShape {
+        message: "body statement block",
+        before: "",
+        rest: "",
+        advice: "a function is `fn name(x) { x + 1 }`",
+    },
+    ErrorShape {
+        message: "parameters of function",
+        before: "",
+        rest: ":",
+        advice: "types are not written: `fn name(x, y) { x }`",
+    },
+    ErrorShape {
+        message: "parameters of function",
+        before: "",
+        rest: "=",
+        advice: "a parameter has no default: hand over all of them",
+    },
+    ErrorShape {
+        message: "parameters of function",
+        before: "",
+        rest: "",
+        advice: "parameters are separated by commas: `fn name(x, y) { x }`",
+    },
+    ErrorShape {
+        message: "name of a variable",
+        before: "",
+        rest: "{",
+        advice: "one variable at a time: `let a = m.a; let b = m.b;`, `let a = list[0];`",
+    },
+    ErrorShape {
+        message: "name of a variable",
+        before: "",
+        rest: "[",
+        advice: "one variable at a time: `let a = m.a; let b = m.b;`, `let a = list[0];`",
+    },
+    ErrorShape {
+        message: "name of a variable",
+        before: "",
+        rest: "(",
+        advice: "one variable at a time: `let a = m.a; let b = m.b;`, `let a = list[0];`",
+    },
+    ErrorShape { message: "object map literal", before: "", rest: "=", advice: "a field is `name: value`: `#{a: 1}`" },
+    ErrorShape {
+        message: "array literal",
+        before: "",
+        rest: "",
+        advice: "entries are separated by commas: `[1, 2]`, `#{a: 1, b: 2}`",
+    },
+    ErrorShape {
+        message: "object map literal",
+        before: "",
+        rest: "",
+        advice: "entries are separated by commas: `[1, 2]`, `#{a: 1, b: 2}`",
+    },
+    ErrorShape {
+        message: "index expression",
+        before: "",
+        rest: "",
+        advice: "parts of a list are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`",
+    },
+    ErrorShape {
+        message: "catch variable",
+        before: "",
+        rest: "",
+        advice: "`catch (e)` takes one name: its `e.code` says which error it is",
+    },
+    ErrorShape {
+        message: "arguments list of function call",
+        before: "!",
+        rest: "",
+        advice: "there are no macros: `print(value)`; a list is `[1, 2]`",
+    },
+    ErrorShape {
+        message: "statement block",
+        before: "",
+        rest: ":",
+        advice: "a block is in braces: `if x { .. }`, `for x in list { .. }`",
+    },
+    ErrorShape {
+        message: "terminate this statement",
+        before: "",
+        rest: ":",
+        advice: "types are not written: `let x = 1;`",
+    },
+    ErrorShape {
+        message: "terminate this statement",
+        before: "let mut",
+        rest: "",
+        advice: "`let x = 1;` makes a variable that can be changed",
+    },
+];
+
+/// Shapes of errors where neither a shape above nor a sign fits.
+const OTHERS: &[ErrorShape] = &[
+    ErrorShape {
+        message: "terminate this statement",
+        before: "",
+        rest: "",
+        advice: "a statement ends with `;`, and a block is in braces",
+    },
+    ErrorShape {
+        message: "statement block",
+        before: "",
+        rest: "",
+        advice: "a block is in braces: `if x { .. }`, `for x in list { .. }`",
+    },
+    ErrorShape { message: "name of a variable", before: "", rest: "", advice: "a variable has a name: `let x = 1;`" },
+    ErrorShape {
+        message: "unexpected",
+        before: "",
+        rest: "",
+        advice: "something is missing before it, or it is too much",
+    },
+];
+
 /// Returns advice for a parse error, by its message and the text at its place.
 pub(crate) fn advice(message: &str, text: &str, position: Position, names: &FunctionNames) -> Option<String> {
     let line = text.lines().nth(position.line()?.checked_sub(1)?).unwrap_or_default();
@@ -362,78 +535,27 @@ fn is_in_function(text: &str, position: Position) -> bool {
 
 /// Returns advice for a sign that is not expected at its place.
 fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
-    let start = before.trim_start();
-    let advice = if message.starts_with("expecting 'in'") && rest.starts_with(',') {
-        "`for (x, index) in list { .. }`"
-    } else if rest.starts_with("let ") && before.trim_end().ends_with(|c: char| c.is_alphabetic()) {
-        "a condition is a value: `let x = ..; if x != () { .. }`"
-    } else if rest.starts_with("...") && before.trim_end().ends_with(['[', '{', '(', ',']) {
-        "lists are joined by `a + b`, maps too"
-    } else if message.contains("terminate this statement") && rest.starts_with(',') {
-        "one `let` for each variable: `let x = 1; let y = 2;`"
-    } else if message.contains("not an object map") {
-        "`for key in m.keys() { let value = m[key]; .. }` goes over a map"
-    } else if message.contains("for a matching (") {
-        "a bracket is not closed"
-    } else if message.starts_with("unexpected '>'") && before.ends_with('<') {
-        "it is written `a != b`"
-    } else if message.starts_with("unexpected ';'") {
-        "a value is missing before it"
-    } else if message.contains("to terminate this statement") && rest.trim().is_empty() {
-        "a statement ends with `;`, a block with `}`"
-    } else if message.contains("switch case") || message.starts_with("expecting literal") && before.contains("switch") {
-        "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"
-    } else if message.starts_with("expecting name of a property") && rest.starts_with(',') {
-        "a comma is too many"
-    } else if message.contains("body statement block") {
-        "a function is `fn name(x) { x + 1 }`"
-    } else if message.contains("parameters of function") {
-        match rest.chars().next() {
-            Some(':') => "types are not written: `fn name(x, y) { x }`",
-            Some('=') => "a parameter has no default: hand over all of them",
-            _ => "parameters are separated by commas: `fn name(x, y) { x }`",
-        }
-    } else if message.starts_with("expecting name of a variable") && rest.starts_with(['{', '[', '(']) {
-        "one variable at a time: `let a = m.a; let b = m.b;`, `let a = list[0];`"
-    } else if message.starts_with("expecting 'in'") && rest.starts_with('=') {
-        "`for i in 0..3 { .. }` counts from 0 to 2"
-    } else if message.starts_with("expecting name of a property") && rest.starts_with('"') {
-        "texts are joined by `+`: `a + b`"
-    } else if message.contains("object map literal") && rest.starts_with('=') {
-        "a field is `name: value`: `#{a: 1}`"
-    } else if message.contains("array literal") || message.contains("object map literal") {
-        "entries are separated by commas: `[1, 2]`, `#{a: 1, b: 2}`"
-    } else if message.contains("index expression") {
-        "parts of a list are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`"
-    } else if message.contains("catch variable") {
-        "`catch (e)` takes one name: its `e.code` says which error it is"
-    } else if message.contains("arguments list of function call") && before.ends_with('!') {
-        "there are no macros: `print(value)`; a list is `[1, 2]`"
-    } else if message.contains("statement block") && rest.starts_with(':') {
-        "a block is in braces: `if x { .. }`, `for x in list { .. }`"
-    } else if message.contains("terminate this statement") && rest.starts_with(':') && start.contains('{') {
-        "a map is `#{\"a\": 1}`, with a `#`"
-    } else if message.contains("terminate this statement") && rest.starts_with(':') {
-        "types are not written: `let x = 1;`"
-    } else if message.contains("terminate this statement") && before.trim_end().ends_with("let mut") {
-        "`let x = 1;` makes a variable that can be changed"
-    } else if let Some((_, advice)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
-        advice
-    } else if message.contains("terminate this statement") && before.trim_end().ends_with(|c: char| c.is_ascii_digit())
-    {
-        "a number has no unit: `50 * 1024 * 1024`; options take units as texts, `\"50MB\"`, `\"7d\"`"
-    } else if message.contains("terminate this statement") {
-        "a statement ends with `;`, and a block is in braces"
-    } else if message.contains("statement block") {
-        "a block is in braces: `if x { .. }`, `for x in list { .. }`"
-    } else if message.starts_with("expecting name of a variable") {
-        "a variable has a name: `let x = 1;`"
-    } else if message.starts_with("unexpected") {
-        "something is missing before it, or it is too much"
-    } else {
-        return None;
+    let before = before.trim_end();
+    let find = |shapes: &[ErrorShape]| {
+        let fits = |shape: &&ErrorShape| {
+            message.contains(shape.message) && before.ends_with(shape.before) && rest.starts_with(shape.rest)
+        };
+        shapes.iter().find(fits).map(|shape| shape.advice)
     };
-    Some(advice)
+    let ends_statement = message.contains("terminate this statement");
+    if ends_statement && rest.trim().is_empty() {
+        return Some("a statement ends with `;`, a block with `}`");
+    }
+    if ends_statement && rest.starts_with(':') && before.contains('{') {
+        return Some("a map is `#{\"a\": 1}`, with a `#`");
+    }
+    if rest.starts_with("let ") && before.ends_with(|c: char| c.is_alphabetic()) {
+        return Some("a condition is a value: `let x = ..; if x != () { .. }`");
+    }
+    let by_sign = || SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)).map(|(_, advice)| *advice);
+    let number = "a number has no unit: `50 * 1024 * 1024`; options take units as texts, `\"50MB\"`, `\"7d\"`";
+    let has_unit = ends_statement && before.ends_with(|c: char| c.is_ascii_digit());
+    find(SHAPES).or_else(by_sign).or_else(|| has_unit.then_some(number)).or_else(|| find(OTHERS))
 }
 
 #[cfg(test)]
