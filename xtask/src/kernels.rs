@@ -17,7 +17,7 @@ use image::Image;
 use crate::{Stop, root, shell};
 
 /// Maximum time of the other kernel from its start to its end.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// The folder of the unpacked kernel of Debian 12, below the root of the workspace.
 const UNPACKED: &str = "target/kernels";
 /// The start of the name of its file.

@@ -37,8 +37,8 @@ mod linux {
         std::env::var("REX_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
     }
 
-    fn bounds() -> WorkerBounds {
-        let cpu = Duration::from_secs(2) * slowness();
+    fn bounds(seconds: u32) -> WorkerBounds {
+        let cpu = Duration::from_secs(seconds.into());
         WorkerBounds { address_space: 512 << 20, file_bytes: 1 << 20, descriptors: 64, cpu }
     }
 
@@ -78,7 +78,7 @@ mod linux {
             }
             std::mem::transmute::<*mut libc::c_void, extern "C" fn(*const libc::c_char) -> libc::c_int>(symbol)
         };
-        confine(reach, &bounds(), ConfinementMode::Require)?;
+        confine(reach, &bounds(2 * slowness()), ConfinementMode::Require)?;
         Ok(call(attack.as_ptr()))
     }
 
@@ -120,7 +120,8 @@ mod linux {
             user: None,
             processes,
         };
-        let mut running = program.start(reach, &bounds())?;
+        // An emulated processor takes many seconds for what Python loads, more where other programs take its time.
+        let mut running = program.start(reach, &bounds(2 * slowness() * slowness()))?;
         Ok(running.wait(Duration::from_secs(60) * slowness())?.ok_or("it did not end in time")?)
     }
 
