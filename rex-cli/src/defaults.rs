@@ -207,7 +207,13 @@ fn trusted(path: &Path, config: &str) -> Result<(), Stop> {
     while let Some(path) = open.pop() {
         let about = std::fs::symlink_metadata(&path).map_err(|error| unreadable(&path, &error))?;
         refuse(&path, &about, false, config)?;
-        if about.is_dir() {
+        if about.is_symlink() {
+            // A link to a folder is refused when the policies are read.
+            let target = std::fs::canonicalize(&path).map_err(|error| unreadable(&path, &error))?;
+            let about = std::fs::metadata(&target).map_err(|error| unreadable(&target, &error))?;
+            refuse(&target, &about, false, config)?;
+            trusted_folders(&target, config)?;
+        } else if about.is_dir() {
             for entry in std::fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
                 open.push(entry.map_err(|error| unreadable(&path, &error))?.path());
             }
@@ -304,9 +310,7 @@ impl<'a> Wanted<'a> {
 pub(crate) fn fill(command: &mut Command, no_config: bool) -> Result<(), Stop> {
     let Some(wanted) = Wanted::of(command) else { return Ok(()) };
     let has_policy = !wanted.policies.is_empty();
-    let has = |option: &Option<&mut Option<String>>| option.as_ref().is_none_or(|option| option.is_some());
-    let has_journal = wanted.journal.as_ref().is_none_or(|option| option.is_some());
-    let lacks = !has_policy || !has(&wanted.principal) || !has(&wanted.bus) || !has_journal;
+    let lacks = !has_policy || lacks(&wanted.principal) || lacks(&wanted.journal) || lacks(&wanted.bus);
     let folder = if no_config || !lacks { None } else { folder_of(wanted.script.as_deref())? };
     if let (Some(option), Some(_)) = (wanted.folder, &wanted.script) {
         option.clone_from(&folder);
@@ -326,10 +330,15 @@ pub(crate) fn fill(command: &mut Command, no_config: bool) -> Result<(), Stop> {
              `rex init` writes an example",
         ));
     }
-    wanted.principal.into_iter().for_each(|option| or_else(option, settings.principal.clone()));
-    wanted.journal.into_iter().for_each(|option| or_else(option, settings.journal.clone()));
-    wanted.bus.into_iter().for_each(|option| or_else(option, settings.bus.clone()));
+    wanted.principal.into_iter().zip(settings.principal).for_each(|(option, setting)| or_else(option, Some(setting)));
+    wanted.journal.into_iter().zip(settings.journal).for_each(|(option, setting)| or_else(option, Some(setting)));
+    wanted.bus.into_iter().zip(settings.bus).for_each(|(option, setting)| or_else(option, Some(setting)));
     Ok(())
+}
+
+/// Returns whether a command takes an option that it was not given.
+fn lacks<T>(option: &Option<&mut Option<T>>) -> bool {
+    option.as_ref().is_some_and(|option| option.is_none())
 }
 
 fn or_else<T>(option: &mut Option<T>, setting: Option<Setting<T>>) {

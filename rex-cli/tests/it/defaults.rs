@@ -132,6 +132,15 @@ fn a_file_that_others_can_write_is_refused() {
         mode(&folder, 0o755);
     }
     assert!(run_deep().status.success());
+    // A link leads to a policy of others.
+    let theirs = dir.path().join("theirs.cedar");
+    fs::write(&theirs, ALL.replace("\"all\"", "\"more\"")).unwrap();
+    mode(&theirs, 0o666);
+    std::os::unix::fs::symlink(&theirs, deep.join("policies/more.cedar")).unwrap();
+    let output = run_deep();
+    assert!(text(&output.stderr).contains("theirs.cedar` can be written by others"), "{}", text(&output.stderr));
+    mode(&theirs, 0o644);
+    assert!(run_deep().status.success());
     // Whoever names a policy can do without the file.
     mode(&file, 0o666);
     let args = ["run", "-e", "1", "-p", "all.cedar", "--no-config"];

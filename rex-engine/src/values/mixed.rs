@@ -64,8 +64,7 @@ fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiRes
     if let (Ok(one), Ok(other)) = (one.as_float(), other.as_float()) {
         return Ok((one + other).into());
     }
-    let (mut one, mut other) = (collected(one)?, collected(other)?);
-    context.call_native_fn_raw("+", false, &mut [&mut one, &mut other])
+    by_rhai(&context, "+", one, other)
 }
 
 /// Does what `-` does, except for two texts that are numbers: Rhai's `-` removes the second from the first.
@@ -86,8 +85,7 @@ fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiRe
     if let (Ok(one), Ok(other)) = (one.as_float(), other.as_float()) {
         return Ok((one - other).into());
     }
-    let (mut one, mut other) = (collected(one)?, collected(other)?);
-    context.call_native_fn_raw("-", false, &mut [&mut one, &mut other])
+    by_rhai(&context, "-", one, other)
 }
 
 /// Does what `/` does, and warns if a quotient of two integers is 0 because its rest is dropped.
@@ -100,8 +98,13 @@ fn divide(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> RhaiR
         let help = "with a point, the rest is kept: `1.0 * a / b`, `a.to_float() / b`; in percent: `100 * a / b`";
         active::warn(error.with_help(help), context.call_position());
     }
+    by_rhai(&context, "/", one, other)
+}
+
+/// Applies Rhai's own operator.
+fn by_rhai(context: &NativeCallContext<'_>, operator: &str, one: Dynamic, other: Dynamic) -> RhaiResult<Dynamic> {
     let (mut one, mut other) = (collected(one)?, collected(other)?);
-    context.call_native_fn_raw("/", false, &mut [&mut one, &mut other])
+    context.call_native_fn_raw(operator, false, &mut [&mut one, &mut other])
 }
 
 /// Fails a join of a text and nothing: its result could be the name of a file that lacks its middle.

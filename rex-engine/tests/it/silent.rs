@@ -598,26 +598,3 @@ fn each_field_that_an_operation_returns_can_be_read() {
     }
     assert!(tried > 300, "{tried}");
 }
-
-#[test]
-fn what_ends_elsewhere_than_it_seems_is_refused() {
-    for (script, message, help) in [
-        ("/* open\nthrow `x`;", "this comment does not end", "*/"),
-        ("let s = \"\"\"two\"\"\"; s", "begins with one", "backticks"),
-        ("let d = {}; d", "is an empty block", "#{}"),
-        ("let m = 0644; m", "is decimal here", "0o644"),
-    ] {
-        refused(script, message, help);
-    }
-    returns("/* a /* b */ c */ 1", 1);
-    returns("let f = |x| {}; let e = \"\"; let z = 0; if e == \"\" { 10 + z } else { 0 }", 10);
-}
-
-#[test]
-fn a_carriage_return_in_a_line_hides_nothing() {
-    for script in ["// a comment\rfs::write(`/a`, ``);", "1\r2"] {
-        let failure = run(script).outcome.unwrap_err();
-        assert!(failure.error.message.contains("carriage return"), "{script:?}: {}", failure.error.message);
-    }
-    returns("let x = 1;\r\nx", 1);
-}
